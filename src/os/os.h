@@ -1,0 +1,168 @@
+// os.h - the operating system, as the rest of tarn sees it: files, clock, chance, threads, locks.
+//
+// Only this module makes system calls. Everything that touches the disk or the clock takes a
+// `tarn_os *`: the POSIX one (tarn_os_posix) or, in tests, the simulated one (os/sim.h), which is
+// seeded, counts every call, fails the n-th, runs out of space, and on power loss drops, tears or
+// reorders what was not synced.
+//
+//     tarn_os *os = tarn_os_posix();
+//     TARN_TRY(tarn_os_write_file(os, path, bytes, TARN_WRITE_EXCLUSIVE, err)); // durable on OK
+//
+// Durability: bytes appended to a file are durable after tarn_file_sync; a name (created, renamed,
+//             removed) is durable after tarn_os_sync_dir of its directory. tarn_os_write_file does
+//             all of it: temporary file, sync, rename, sync of the directory.
+// Paths:      slices of bytes, '/' between parts, without NUL; absolute or relative to the process.
+// Ownership:  a file is closed by whoever opened it. Lists are allocated in the caller's arena.
+// Threads:    a tarn_os and tarn_file_read_at may be used from any thread; other calls on one file
+//             from one thread at a time.
+// Errors:     TARN_IO with the operation, the path and the system's reason ("no space left on
+//             device"); TARN_CONFLICT where a function says so. A missing file is TARN_IO unless
+//             the function says otherwise.
+#ifndef TARN_OS_H
+#define TARN_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/slice.h"
+#include "base/status.h"
+
+typedef struct tarn_os tarn_os;
+typedef struct tarn_file tarn_file;
+typedef struct tarn_file_lock tarn_file_lock;
+
+// The real thing. Lives as long as the process.
+tarn_os *tarn_os_posix(void);
+
+// ---- files ----
+
+typedef enum tarn_open_mode {
+    TARN_OPEN_READ,
+    TARN_OPEN_CREATE, // write only, starts empty; TARN_CONFLICT when the name exists
+    TARN_OPEN_APPEND, // write only, at the end; created when absent
+} tarn_open_mode;
+
+TARN_MUST_USE tarn_status tarn_os_open(tarn_os *os, tarn_slice path, tarn_open_mode mode,
+                                       tarn_file **ret_file, tarn_error *err);
+
+// Reads up to `len` bytes at `offset`. *ret_len < len only at the end of the file.
+TARN_MUST_USE tarn_status tarn_file_read_at(tarn_file *file, uint64_t offset, uint8_t *bytes,
+                                            size_t len, size_t *ret_len, tarn_error *err);
+
+// Writes all of `bytes` at the end. After a failure the file's tail is unspecified and every later
+// append and sync fails too: the page cache cannot be trusted.
+TARN_MUST_USE tarn_status tarn_file_append(tarn_file *file, tarn_slice bytes, tarn_error *err);
+TARN_MUST_USE tarn_status tarn_file_sync(tarn_file *file, tarn_error *err);
+TARN_MUST_USE tarn_status tarn_file_size(tarn_file *file, uint64_t *ret_bytes, tarn_error *err);
+
+// Releases the file, whatever it returns. A writer must look at the result: a failed close may be
+// a failed write. Accepts NULL.
+tarn_status tarn_file_close(tarn_file *file, tarn_error *err);
+
+// ---- names ----
+
+typedef struct tarn_file_info {
+    bool exists; // when false the other fields are 0
+    bool is_directory;
+    uint64_t size_bytes;
+    int64_t modified_us; // since the epoch
+} tarn_file_info;
+
+// A missing path is an answer, not an error.
+TARN_MUST_USE tarn_status tarn_os_stat(tarn_os *os, tarn_slice path, tarn_file_info *ret_info,
+                                       tarn_error *err);
+
+// The names in a directory, without "." and "..", in byte order. A missing directory is empty.
+TARN_MUST_USE tarn_status tarn_os_list(tarn_os *os, tarn_slice directory, tarn_arena *arena,
+                                       tarn_slice **ret_names, size_t *ret_count, tarn_error *err);
+
+// Creates the directory and its missing parents, durably. An existing one is fine.
+TARN_MUST_USE tarn_status tarn_os_make_dirs(tarn_os *os, tarn_slice directory, tarn_error *err);
+
+// Replaces `to` atomically.
+TARN_MUST_USE tarn_status tarn_os_rename(tarn_os *os, tarn_slice from, tarn_slice to,
+                                         tarn_error *err);
+// Fails with TARN_CONFLICT when `to` exists; safe against other processes (a hard link, then
+// unlink).
+TARN_MUST_USE tarn_status tarn_os_rename_exclusive(tarn_os *os, tarn_slice from, tarn_slice to,
+                                                   tarn_error *err);
+// A missing name is fine. Directories must be empty.
+TARN_MUST_USE tarn_status tarn_os_remove(tarn_os *os, tarn_slice path, tarn_error *err);
+// Removes a directory and all below it; a missing one is fine. Not atomic.
+TARN_MUST_USE tarn_status tarn_os_remove_tree(tarn_os *os, tarn_slice path, tarn_error *err);
+TARN_MUST_USE tarn_status tarn_os_sync_dir(tarn_os *os, tarn_slice directory, tarn_error *err);
+
+// The canonical absolute form of an existing path.
+TARN_MUST_USE tarn_status tarn_os_real_path(tarn_os *os, tarn_slice path, tarn_arena *arena,
+                                            tarn_slice *ret_path, tarn_error *err);
+
+typedef enum tarn_write_mode {
+    TARN_WRITE_REPLACE,
+    TARN_WRITE_EXCLUSIVE, // TARN_CONFLICT when the name exists
+} tarn_write_mode;
+
+// Makes `path` hold exactly `bytes`, durably and atomically: a reader, also one after a power loss,
+// sees the old file or the new one.
+TARN_MUST_USE tarn_status tarn_os_write_file(tarn_os *os, tarn_slice path, tarn_slice bytes,
+                                             tarn_write_mode mode, tarn_error *err);
+
+// Reads a whole file of at most `limit_bytes` into the arena.
+TARN_MUST_USE tarn_status tarn_os_read_file(tarn_os *os, tarn_slice path, size_t limit_bytes,
+                                            tarn_arena *arena, tarn_slice *ret_bytes,
+                                            tarn_error *err);
+
+// Takes an exclusive advisory lock on `path` (created when absent) and writes `owner` into it. When
+// another process holds it: TARN_CONFLICT, and the message quotes what that process wrote.
+// The lock goes with the process, however it ends.
+TARN_MUST_USE tarn_status tarn_os_lock(tarn_os *os, tarn_slice path, tarn_slice owner,
+                                       tarn_file_lock **ret_lock, tarn_error *err);
+void tarn_os_unlock(tarn_file_lock *lock); // accepts NULL
+
+// ---- clock and chance ----
+
+int64_t tarn_os_now_us(tarn_os *os);       // wall clock, since the epoch, UTC
+int64_t tarn_os_monotonic_ns(tarn_os *os); // for durations
+void tarn_os_random(tarn_os *os, uint8_t *bytes, size_t len);
+int64_t tarn_os_process_id(tarn_os *os);
+uint64_t tarn_os_peak_memory_bytes(tarn_os *os); // resident set, highest so far; 0 when unknown
+size_t tarn_os_cpu_count(tarn_os *os);
+
+// ---- threads and locks: the same in every build; simulated runs use one thread ----
+
+typedef struct tarn_thread tarn_thread;
+TARN_MUST_USE tarn_status tarn_thread_start(void (*run)(void *context), void *context,
+                                            tarn_thread **ret_thread, tarn_error *err);
+void tarn_thread_join(tarn_thread *thread); // waits and frees; accepts NULL
+
+// Locks are taken in this order, outermost first. Debug builds abort on an out-of-order acquire.
+typedef enum tarn_lock_rank {
+    TARN_LOCK_WAREHOUSE = 1,
+    TARN_LOCK_CATALOG,
+    TARN_LOCK_JOB,
+    TARN_LOCK_TABLE,
+    TARN_LOCK_FLOW,
+    TARN_LOCK_CHANNEL,
+    TARN_LOCK_CACHE,
+    TARN_LOCK_METRICS,
+    TARN_LOCK_OS,
+} tarn_lock_rank;
+
+typedef struct tarn_mutex tarn_mutex;
+typedef struct tarn_cond tarn_cond;
+TARN_MUST_USE tarn_status tarn_mutex_new(tarn_lock_rank rank, tarn_mutex **ret_mutex,
+                                         tarn_error *err);
+void tarn_mutex_free(tarn_mutex *mutex); // accepts NULL
+void tarn_mutex_lock(tarn_mutex *mutex);
+void tarn_mutex_unlock(tarn_mutex *mutex);
+TARN_MUST_USE tarn_status tarn_cond_new(tarn_cond **ret_cond, tarn_error *err);
+void tarn_cond_free(tarn_cond *cond); // accepts NULL
+void tarn_cond_wait(tarn_cond *cond, tarn_mutex *mutex);
+// Returns false after the timeout.
+bool tarn_cond_wait_ms(tarn_cond *cond, tarn_mutex *mutex, int64_t timeout_ms);
+void tarn_cond_signal(tarn_cond *cond);
+void tarn_cond_broadcast(tarn_cond *cond);
+
+#endif
