@@ -52,6 +52,8 @@ typedef enum tarn_type_id {
 } tarn_type_id;
 #define TARN_TYPE_COUNT 17
 
+#define TARN_NUMERIC_PRECISION_MAX 38
+
 // Passed by value; compare with tarn_type_equal.
 typedef struct tarn_type {
     uint8_t id;        // tarn_type_id
@@ -98,16 +100,20 @@ typedef struct tarn_interval {
     int64_t us;
 } tarn_interval;
 
-tarn_type tarn_type_of(tarn_type_id id); // with its default precision, scale and length
+// With its default precision, scale and length: numeric(38,10), six digits of a second (nine for
+// the nanosecond types), text and bytea without limit.
+tarn_type tarn_type_of(tarn_type_id id);
 tarn_type tarn_type_numeric(int precision, int scale);
+// Compares the fields that mean something for the type.
 bool tarn_type_equal(tarn_type a, tarn_type b);
+// NULL lies as booleans do: a vector of it has a byte per row, and no row that is valid.
 tarn_physical tarn_type_physical(tarn_type type);
 size_t tarn_type_width(tarn_type type);    // bytes of one value in a vector
 bool tarn_type_is_string(tarn_type type);  // text, bytea
 bool tarn_type_is_integer(tarn_type type); // smallint, integer, bigint
 bool tarn_type_is_number(tarn_type type);
 // PostgreSQL's spelling: "numeric(10,2)", "timestamp without time zone", "character varying(3)".
-tarn_status tarn_type_format(tarn_type type, tarn_buffer *out, tarn_error *err);
+TARN_MUST_USE tarn_status tarn_type_format(tarn_type type, tarn_buffer *out, tarn_error *err);
 
 static inline tarn_slice tarn_string_slice(const tarn_string *string) {
     return (tarn_slice){string->len <= TARN_STRING_INLINE_BYTES ? string->inlined : string->data,
@@ -148,8 +154,8 @@ tarn_value tarn_value_null(tarn_type type);
 // greatest, text by bytes, intervals by their length with months of 30 days.
 // Both values have the same type.
 int tarn_value_compare(tarn_value a, tarn_value b);
-tarn_status tarn_value_copy(tarn_value value, tarn_arena *arena, tarn_value *ret_value,
-                            tarn_error *err);
+TARN_MUST_USE tarn_status tarn_value_copy(tarn_value value, tarn_arena *arena,
+                                          tarn_value *ret_value, tarn_error *err);
 
 // Text as PostgreSQL writes it ("2001-01-01 00:01:00", "t", "\x00ff", ISO dates, shortest
 // round-trip floats). timestamptz is shown in UTC with "+00".
@@ -212,6 +218,7 @@ void tarn_dictionary_unref(tarn_dictionary *dictionary); // accepts NULL
 TARN_MUST_USE tarn_status tarn_vector_init_flat(tarn_vector *vector, tarn_type type,
                                                 size_t row_count, tarn_arena *arena,
                                                 tarn_error *err);
+// The value itself lies in `arena`; bytes of text are not copied.
 TARN_MUST_USE tarn_status tarn_vector_init_constant(tarn_vector *vector, tarn_value value,
                                                     tarn_arena *arena, tarn_error *err);
 // Gives the vector a validity bitmap, all set, unless it has one.
@@ -326,7 +333,8 @@ typedef struct tarn_chunk_builder tarn_chunk_builder;
 TARN_MUST_USE tarn_status tarn_chunk_builder_new(const tarn_alloc *alloc, const tarn_schema *schema,
                                                  tarn_chunk_builder **ret_builder, tarn_error *err);
 void tarn_chunk_builder_free(tarn_chunk_builder *builder); // accepts NULL
-// Copies one value per field, bytes included. Values have the fields' types or are null.
+// Copies one value per field, bytes included. Values have the fields' types or are null, and the
+// builder is not full. A failed call appends nothing.
 TARN_MUST_USE tarn_status tarn_chunk_builder_append(tarn_chunk_builder *builder,
                                                     const tarn_value *values, tarn_row_kind kind,
                                                     tarn_error *err);
