@@ -79,7 +79,8 @@ TARN_MUST_USE tarn_status tarn_os_stat(tarn_os *os, tarn_slice path, tarn_file_i
 TARN_MUST_USE tarn_status tarn_os_list(tarn_os *os, tarn_slice directory, tarn_arena *arena,
                                        tarn_slice **ret_names, size_t *ret_count, tarn_error *err);
 
-// Creates the directory and its missing parents, durably. An existing one is fine.
+// Creates the directory and its missing parents, durably. An existing one is fine, and taken to be
+// durable: threads that race to make the same directory take turns.
 TARN_MUST_USE tarn_status tarn_os_make_dirs(tarn_os *os, tarn_slice directory, tarn_error *err);
 
 // Replaces `to` atomically.
@@ -105,11 +106,30 @@ typedef enum tarn_write_mode {
 } tarn_write_mode;
 
 // Makes `path` hold exactly `bytes`, durably and atomically: a reader, also one after a power loss,
-// sees the old file or the new one.
+// sees the old file or the new one. After TARN_IO it is one of the two, and unknown which.
 TARN_MUST_USE tarn_status tarn_os_write_file(tarn_os *os, tarn_slice path, tarn_slice bytes,
                                              tarn_write_mode mode, tarn_error *err);
 
-// Reads a whole file of at most `limit_bytes` into the arena.
+// The same in pieces: a draft is a temporary file beside `path`, ".<name>.<random>.tmp", which
+// becomes `path` at commit. A crash leaves at most that file behind.
+//
+//     tarn_draft *draft = NULL;
+//     TARN_TRY(tarn_draft_open(os, path, &draft, err));
+//     status = tarn_file_append(tarn_draft_file(draft), bytes, err); // any number of times
+//     if (status == TARN_OK) return tarn_draft_commit(draft, TARN_WRITE_EXCLUSIVE, err);
+//     tarn_draft_abort(draft);
+typedef struct tarn_draft tarn_draft;
+TARN_MUST_USE tarn_status tarn_draft_open(tarn_os *os, tarn_slice path, tarn_draft **ret_draft,
+                                          tarn_error *err);
+tarn_file *tarn_draft_file(const tarn_draft *draft); // owned by the draft
+// Makes the content durable and visible, and frees the draft, also on failure.
+TARN_MUST_USE tarn_status tarn_draft_commit(tarn_draft *draft, tarn_write_mode mode,
+                                            tarn_error *err);
+void tarn_draft_abort(tarn_draft *draft); // removes the temporary file; accepts NULL
+// Whether a name in a listing is that of a draft, in work or left behind by a crash.
+bool tarn_draft_is_name(tarn_slice name);
+
+// Reads a whole file into the arena. TARN_INVALID when it has more than `limit_bytes`.
 TARN_MUST_USE tarn_status tarn_os_read_file(tarn_os *os, tarn_slice path, size_t limit_bytes,
                                             tarn_arena *arena, tarn_slice *ret_bytes,
                                             tarn_error *err);
@@ -133,6 +153,7 @@ size_t tarn_os_cpu_count(tarn_os *os);
 // ---- threads and locks: the same in every build; simulated runs use one thread ----
 
 typedef struct tarn_thread tarn_thread;
+// The new thread leaves the terminal's signals (SIGINT and its kin) to the one that starts it.
 TARN_MUST_USE tarn_status tarn_thread_start(void (*run)(void *context), void *context,
                                             tarn_thread **ret_thread, tarn_error *err);
 void tarn_thread_join(tarn_thread *thread); // waits and frees; accepts NULL
@@ -150,18 +171,21 @@ typedef enum tarn_lock_rank {
     TARN_LOCK_OS,
 } tarn_lock_rank;
 
-typedef struct tarn_mutex tarn_mutex;
+typedef struct TARN_CAPABILITY("mutex") tarn_mutex tarn_mutex;
 typedef struct tarn_cond tarn_cond;
 TARN_MUST_USE tarn_status tarn_mutex_new(tarn_lock_rank rank, tarn_mutex **ret_mutex,
                                          tarn_error *err);
 void tarn_mutex_free(tarn_mutex *mutex); // accepts NULL
-void tarn_mutex_lock(tarn_mutex *mutex);
-void tarn_mutex_unlock(tarn_mutex *mutex);
+void tarn_mutex_lock(tarn_mutex *mutex) TARN_ACQUIRES(mutex);
+void tarn_mutex_unlock(tarn_mutex *mutex) TARN_RELEASES(mutex);
+// Aborts in debug builds when the calling thread does not hold the mutex. For mutators of what it
+// guards.
+void tarn_mutex_assert_held(const tarn_mutex *mutex);
 TARN_MUST_USE tarn_status tarn_cond_new(tarn_cond **ret_cond, tarn_error *err);
 void tarn_cond_free(tarn_cond *cond); // accepts NULL
-void tarn_cond_wait(tarn_cond *cond, tarn_mutex *mutex);
+void tarn_cond_wait(tarn_cond *cond, tarn_mutex *mutex) TARN_REQUIRES(mutex);
 // Returns false after the timeout.
-bool tarn_cond_wait_ms(tarn_cond *cond, tarn_mutex *mutex, int64_t timeout_ms);
+bool tarn_cond_wait_ms(tarn_cond *cond, tarn_mutex *mutex, int64_t timeout_ms) TARN_REQUIRES(mutex);
 void tarn_cond_signal(tarn_cond *cond);
 void tarn_cond_broadcast(tarn_cond *cond);
 
