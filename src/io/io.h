@@ -9,8 +9,11 @@
 //     ... tarn_store_writer_append(writer, bytes, err) ...
 //     TARN_TRY(tarn_store_writer_finish(writer, err));  // durable and visible on TARN_OK
 //
-// Paths:     relative to the store's root, '/' between parts.
+// Paths:     relative to the store's root, '/' between parts; empty parts, "." and ".." are
+//            TARN_INVALID. What lies between the root and an object is made as needed.
 // Ownership: whoever opens closes. A store outlives its objects and writers.
+// Errors:    as in os.h: a missing object is TARN_IO. After TARN_IO from a writer's finish or a put
+//            the object is there whole or not at all, and unknown which.
 // Threads:   a store and an open object may be used from any thread; a writer belongs to one.
 #ifndef TARN_IO_H
 #define TARN_IO_H
@@ -66,11 +69,14 @@ TARN_MUST_USE tarn_status tarn_store_get(tarn_store *store, tarn_slice path, siz
                                          tarn_arena *arena, tarn_slice *ret_bytes, tarn_error *err);
 TARN_MUST_USE tarn_status tarn_store_stat(tarn_store *store, tarn_slice path,
                                           tarn_file_info *ret_info, tarn_error *err);
-// The names directly below `prefix` (a path without trailing '/', or ""), in byte order.
+// The names directly below `prefix` (a path without trailing '/', or ""), in byte order. Objects
+// that are not finished, also those that a crash left behind, are not listed.
 TARN_MUST_USE tarn_status tarn_store_list(tarn_store *store, tarn_slice prefix, tarn_arena *arena,
                                           tarn_slice **ret_names, size_t *ret_count,
                                           tarn_error *err);
+// A missing object is fine. A removed one may be back after a power loss.
 TARN_MUST_USE tarn_status tarn_store_remove(tarn_store *store, tarn_slice path, tarn_error *err);
+// Removes all below `path`, hidden leftovers included. Durable on TARN_OK; not atomic.
 TARN_MUST_USE tarn_status tarn_store_remove_tree(tarn_store *store, tarn_slice path,
                                                  tarn_error *err);
 
@@ -87,16 +93,19 @@ typedef enum tarn_codec {
 
 const char *tarn_codec_name(tarn_codec codec);
 
-// Appends the compressed bytes to `out`. `level` 0 means the codec's default (zstd: 1).
+// Appends the compressed bytes to `out`. `level` 0 means the codec's default (zstd: 1, gzip and
+// deflate: 6, lz4: 1); otherwise zstd takes -50 to 22, gzip and deflate 1 to 9, lz4 1 to 12.
+// TARN_INVALID for a level that the codec does not have, TARN_NO_MEMORY when `out` is full.
 TARN_MUST_USE tarn_status tarn_compress(tarn_codec codec, int level, tarn_slice bytes,
                                         tarn_buffer *out, tarn_error *err);
 
 // Decompresses into exactly `len` bytes at `out`; any other length, and any damage, is
-// TARN_CORRUPT.
+// TARN_CORRUPT. No bytes at all are right for `len` 0, whatever the codec.
 TARN_MUST_USE tarn_status tarn_decompress(tarn_codec codec, tarn_slice bytes, uint8_t *out,
                                           size_t len, tarn_error *err);
 
-// For formats that do not store the length: appends to `out`, up to its limit (which must be set).
+// For formats that do not store the length: appends to `out`, up to its limit (which must be set);
+// more is TARN_NO_MEMORY. TARN_UNSUPPORTED for lz4, whose blocks do not say where they end.
 TARN_MUST_USE tarn_status tarn_decompress_unsized(tarn_codec codec, tarn_slice bytes,
                                                   tarn_buffer *out, tarn_error *err);
 
