@@ -154,6 +154,9 @@ bool tarn_flow_is_drained(tarn_flow *flow);
 void tarn_flow_finish(tarn_flow *flow);
 // Stops as soon as running operators return; tarn_flow_wait then returns TARN_CANCELLED.
 void tarn_flow_cancel(tarn_flow *flow);
+// Without workers: runs one task for one message. *ret_progressed is false when none can run now.
+// For callers (simulations, tests) that decide themselves when what happens.
+TARN_MUST_USE tarn_status tarn_flow_step(tarn_flow *flow, bool *ret_progressed, tarn_error *err);
 TARN_MUST_USE tarn_status tarn_flow_wait(tarn_flow *flow, tarn_error *err);
 // The next batch of the result node, NULL at the end. The caller unrefs it.
 TARN_MUST_USE tarn_status tarn_flow_next(tarn_flow *flow, tarn_batch **ret_batch, tarn_error *err);
