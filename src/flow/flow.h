@@ -28,6 +28,9 @@
 #ifndef TARN_FLOW_H
 #define TARN_FLOW_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/slice.h"
@@ -106,6 +109,9 @@ typedef struct tarn_flow_options {
     // With streams: sources stay alive at TARN_POLL_END until a final barrier has passed, so that
     // barriers can still be requested; the flow ends after tarn_flow_finish.
     bool is_stream;
+    // Looked at between steps; once true the flow is cancelled. May be set from anywhere, also from
+    // a signal handler. NULL: no.
+    const atomic_bool *cancel_flag;
     void *context;
     // Every task has passed the barrier of `epoch`. `state` encodes the (key, value) changes of all
     // operators and stays valid for the call. A failure fails the flow.

@@ -64,9 +64,22 @@ static bool is_runnable_locked(tarn_flow *flow, flow_task *task, int64_t now_ns)
     return true;
 }
 
+// A cancel flag is looked at whenever somebody is about to run or has waited.
+static void obey_cancel_flag_locked(tarn_flow *flow) {
+    const atomic_bool *flag = flow->options.cancel_flag;
+    // Relaxed: the flag carries no data with it.
+    if (flag == NULL || !atomic_load_explicit(flag, memory_order_relaxed)) return;
+    if (flow->state != FLOW_RUNNING) return;
+    tarn_error error = {0};
+    (void)tarn_fail(&error, TARN_CANCELLED, "canceling statement due to user request");
+    tarn_error_locate(&error, "57014", 0);
+    fail_locked(flow, TARN_CANCELLED, &error);
+}
+
 // Consumers first: what is on its way is finished before more is begun.
 static flow_task *pick_locked(tarn_flow *flow, int64_t now_ns) {
-    for (size_t i = flow->task_count; i > 0; i--) {
+    obey_cancel_flag_locked(flow);
+    for (size_t i = flow->task_count; i > 0 && flow->state == FLOW_RUNNING; i--) {
         if (is_runnable_locked(flow, &flow->tasks[i - 1], now_ns)) return &flow->tasks[i - 1];
     }
     return NULL;
@@ -300,6 +313,8 @@ tarn_status flow_send(tarn_flow *flow, flow_channel *channel, flow_message messa
 
 // ---- threads ----
 
+#define CANCEL_POLL_MS 50
+
 // When nothing can run now: the moment the next idle source wants to be asked, or -1.
 static int64_t next_poll_ms_locked(const tarn_flow *flow, int64_t now_ns) {
     int64_t soonest_ns = INT64_MAX;
@@ -310,7 +325,9 @@ static int64_t next_poll_ms_locked(const tarn_flow *flow, int64_t now_ns) {
             soonest_ns = task->idle_until_ns;
         }
     }
-    return soonest_ns == INT64_MAX ? -1 : (soonest_ns - now_ns) / 1000000 + 1;
+    int64_t wait_ms = soonest_ns == INT64_MAX ? -1 : (soonest_ns - now_ns) / 1000000 + 1;
+    if (flow->options.cancel_flag == NULL) return wait_ms;
+    return wait_ms < 0 || wait_ms > CANCEL_POLL_MS ? CANCEL_POLL_MS : wait_ms;
 }
 
 static void wait_locked(tarn_flow *flow, int64_t now_ns) {

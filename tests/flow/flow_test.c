@@ -269,7 +269,7 @@ TEST(a_restored_flow_continues_where_the_checkpoint_was) {
     tarn_slice merged_slice = tarn_buffer_slice(&merged);
 
     for (int from_merged = 0; from_merged <= 1; from_merged++) {
-        diamond second = {.source = {.limit = 30000, .chunk_rows = 11}};
+        diamond second = {.source = {.limit = 30000, .chunk_rows = 5}};
         diamond_build(&second, 2, true);
         // The chain may also start at the full state in the middle.
         assert_int_equal(tarn_flow_restore(second.flow, from_merged ? &merged_slice : states + 1,
@@ -337,6 +337,42 @@ TEST(a_cancelled_flow_stops) {
     diamond_free(&d);
 }
 
+TEST(a_flag_cancels) {
+    for (size_t threads = 0; threads <= 2; threads++) {
+        atomic_bool flag = false;
+        counter source = {.limit = INT64_MAX, .chunk_rows = 8};
+        summer sum = {.forward = true};
+        tarn_flow_options options = {.alloc = &tarn_alloc_libc,
+                                     .os = tarn_os_posix(),
+                                     .thread_count = threads,
+                                     .cancel_flag = &flag};
+        tarn_flow *flow = NULL;
+        tarn_node nodes[2];
+        assert_int_equal(tarn_flow_new(&options, &flow, NULL), TARN_OK);
+        assert_int_equal(
+            tarn_flow_add_source(flow, TARN_LIT("source"), &counter_ops, &source, &nodes[0], NULL),
+            TARN_OK);
+        assert_int_equal(tarn_flow_add_operator(flow, TARN_LIT("sum"), &summer_ops, &sum, &nodes[0],
+                                                1, 0, &nodes[1], NULL),
+                         TARN_OK);
+        assert_int_equal(tarn_flow_set_result(flow, nodes[1], NULL), TARN_OK);
+        assert_int_equal(tarn_flow_start(flow, NULL), TARN_OK);
+        tarn_batch *batch = NULL;
+        tarn_error err = {0};
+        assert_int_equal(tarn_flow_next(flow, &batch, NULL), TARN_OK);
+        tarn_batch_unref(batch);
+        flag = true;
+        tarn_status status = TARN_OK;
+        while (status == TARN_OK) { // what was computed before may still come
+            status = tarn_flow_next(flow, &batch, &err);
+            if (status == TARN_OK) tarn_batch_unref(batch);
+        }
+        assert_int_equal(status, TARN_CANCELLED);
+        assert_string_equal(err.sqlstate, "57014");
+        tarn_flow_free(flow);
+    }
+}
+
 // A consumer that has enough ends an endless source, and a slow reader bounds what is buffered.
 TEST(a_satisfied_consumer_stops_the_source) {
     for (size_t threads = 0; threads <= 2; threads++) {
@@ -394,6 +430,7 @@ int main(void) {
         cmocka_unit_test(the_first_failure_is_reported),
         cmocka_unit_test(a_cancelled_flow_stops),
         cmocka_unit_test(a_satisfied_consumer_stops_the_source),
+        cmocka_unit_test(a_flag_cancels),
         cmocka_unit_test(names_are_unique),
     };
     return cmocka_run_group_tests(tests, test_seed, NULL);
