@@ -86,7 +86,7 @@ typedef enum tarn_codec {
     TARN_CODEC_NONE,
     TARN_CODEC_SNAPPY,  // raw
     TARN_CODEC_GZIP,    // members; concatenated ones are read
-    TARN_CODEC_DEFLATE, // raw deflate, as Avro has it
+    TARN_CODEC_DEFLATE, // raw deflate, as Avro has it; bytes behind its end are ignored
     TARN_CODEC_LZ4,     // raw block
     TARN_CODEC_ZSTD,    // frames; the content size is written
 } tarn_codec;

@@ -152,14 +152,16 @@ TEST(concatenated_members_and_frames_are_one_content) {
     }
 }
 
-TEST(bytes_behind_the_end_are_corrupt) {
+TEST(bytes_behind_the_end_are_corrupt_but_for_raw_deflate) {
     tarn_slice bytes = TARN_LIT("some content, some content");
     for (size_t c = 0; c < CODEC_COUNT; c++) {
         tarn_buffer packed = {0};
         (void)compress(all_codecs[c], bytes, &packed);
         assert_true(tarn_buffer_append_byte(&packed, 0));
         tarn_slice stored = tarn_buffer_slice(&packed);
-        assert_int_equal(decompress(all_codecs[c], stored, bytes.len, bytes), TARN_CORRUPT);
+        // fastavro writes three bytes there, and every reader of Avro ignores them.
+        tarn_status expected = all_codecs[c] == TARN_CODEC_DEFLATE ? TARN_OK : TARN_CORRUPT;
+        assert_int_equal(decompress(all_codecs[c], stored, bytes.len, bytes), expected);
         tarn_buffer_free(&packed);
     }
 }
@@ -275,7 +277,7 @@ int main(void) {
         cmocka_unit_test(damage_never_does_worse_than_change_the_content),
         cmocka_unit_test(gzip_sees_every_damaged_byte_of_its_content_and_checksum),
         cmocka_unit_test(concatenated_members_and_frames_are_one_content),
-        cmocka_unit_test(bytes_behind_the_end_are_corrupt),
+        cmocka_unit_test(bytes_behind_the_end_are_corrupt_but_for_raw_deflate),
         cmocka_unit_test(content_over_the_limit_is_refused_and_the_buffer_is_as_before),
         cmocka_unit_test(a_full_output_refuses_compressed_bytes),
         cmocka_unit_test(levels_outside_a_codecs_range_are_invalid),
