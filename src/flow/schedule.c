@@ -1,7 +1,26 @@
 // Which task runs when, on which thread; barriers, the end, and failure.
 #include "flow/flow_internal.h"
 
-// Everything below that is named *_locked is called with the flow's lock held.
+// Everything that is named *_locked is called with the flow's lock held; some release it meanwhile.
+static void fail_locked(tarn_flow *flow, tarn_status status, const tarn_error *error)
+    TARN_REQUIRES(flow->lock);
+static bool source_has_work_locked(const tarn_flow *flow, const flow_task *task, int64_t now_ns)
+    TARN_REQUIRES(flow->lock);
+static bool has_work_locked(const tarn_flow *flow, const flow_task *task, int64_t now_ns)
+    TARN_REQUIRES(flow->lock);
+static bool is_runnable_locked(tarn_flow *flow, flow_task *task, int64_t now_ns)
+    TARN_REQUIRES(flow->lock);
+static void obey_cancel_flag_locked(tarn_flow *flow) TARN_REQUIRES(flow->lock);
+static flow_task *pick_locked(tarn_flow *flow, int64_t now_ns) TARN_REQUIRES(flow->lock);
+static void complete_barrier_locked(tarn_flow *flow) TARN_REQUIRES(flow->lock);
+static void pass_barrier_locked(tarn_flow *flow, flow_task *task, uint64_t epoch)
+    TARN_REQUIRES(flow->lock);
+static void end_task_locked(tarn_flow *flow, flow_task *task) TARN_REQUIRES(flow->lock);
+static void run_locked(tarn_flow *flow, flow_task *task) TARN_REQUIRES(flow->lock);
+static void make_room_locked(tarn_flow *flow, flow_channel *channel, flow_node *sender)
+    TARN_REQUIRES(flow->lock);
+static int64_t next_poll_ms_locked(const tarn_flow *flow, int64_t now_ns) TARN_REQUIRES(flow->lock);
+static void wait_locked(tarn_flow *flow, int64_t now_ns) TARN_REQUIRES(flow->lock);
 
 static int64_t monotonic_ns(const tarn_flow *flow) {
     return tarn_os_monotonic_ns(flow->options.os);
