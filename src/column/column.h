@@ -158,12 +158,15 @@ TARN_MUST_USE tarn_status tarn_value_copy(tarn_value value, tarn_arena *arena,
                                           tarn_value *ret_value, tarn_error *err);
 
 // Text as PostgreSQL writes it ("2001-01-01 00:01:00", "t", "\x00ff", ISO dates, shortest
-// round-trip floats). timestamptz is shown in UTC with "+00".
+// round-trip floats). timestamptz is shown in UTC with "+00". A null has no text: nothing is
+// appended.
 TARN_MUST_USE tarn_status tarn_value_format(tarn_value value, tarn_buffer *out, tarn_error *err);
-// Reads what PostgreSQL accepts for the type (ISO dates and times with optional zone, 'yes',
-// 'Infinity', '1e3', ...). Fails with TARN_INVALID and PostgreSQL's message and SQLSTATE: invalid
-// input syntax (22P02), out of range (22003, 22008). Text results view `text`; bytea ones live in
-// `arena`.
+// Reads what PostgreSQL accepts for the type (ISO dates and times with an optional zone: 'Z' or an
+// offset, 'yes', 'Infinity', '1e3', ...), white space around it apart. Fails with TARN_INVALID and
+// PostgreSQL's message and SQLSTATE: invalid input syntax (22P02; 22007 for dates and times), out
+// of range (22003, 22008, 22015), too long (22001), not UTF-8 (22021). What PostgreSQL has and
+// columns do not (a numeric NaN, infinite timestamps) and words that need a clock ('now') are
+// TARN_UNSUPPORTED. Text results view `text`; bytea ones live in `arena`.
 TARN_MUST_USE tarn_status tarn_value_parse(tarn_type type, tarn_slice text, tarn_arena *arena,
                                            tarn_value *ret_value, tarn_error *err);
 

@@ -43,19 +43,18 @@ static inline tarn_type random_type(void) {
     return tarn_type_numeric(precision, (int)test_random_below((size_t)precision + 1));
 }
 
-// Often a boundary, often small, sometimes anything.
+// Often a boundary, often small, sometimes anything from min to max.
 static inline int64_t random_int(int64_t min, int64_t max) {
+    int64_t small = (int64_t)test_random_below(2000) - 1000;
     switch (test_random_below(6)) {
     case 0: return min;
     case 1: return max;
-    case 2: return (int64_t)test_random_below(5) - 2;
-    case 3: return (int64_t)test_random_below(2000) - 1000;
-    default: {
-        uint64_t range = (uint64_t)max - (uint64_t)min;
-        uint64_t offset = range == UINT64_MAX ? test_random() : test_random() % (range + 1);
-        return (int64_t)((uint64_t)min + offset);
+    case 2: return small < min ? min : small > max ? max : small;
+    default: break;
     }
-    }
+    uint64_t range = (uint64_t)max - (uint64_t)min;
+    uint64_t offset = range == UINT64_MAX ? test_random() : test_random() % (range + 1);
+    return (int64_t)((uint64_t)min + offset);
 }
 
 static inline tarn_int128 random_int128(tarn_int128 limit) {
