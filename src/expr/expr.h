@@ -33,6 +33,12 @@
 
 typedef struct tarn_function tarn_function; // an overload of the registry
 
+typedef enum tarn_cast_context {
+    TARN_CAST_IMPLICIT,   // in expressions
+    TARN_CAST_ASSIGNMENT, // into a column
+    TARN_CAST_EXPLICIT,   // CAST(... AS ...)
+} tarn_cast_context;
+
 typedef enum tarn_expr_kind {
     TARN_EXPR_COLUMN, // column `column` of the input chunk
     TARN_EXPR_LITERAL,
@@ -57,6 +63,7 @@ struct tarn_expr {
     tarn_slice name;  // COLUMN: for messages and EXPLAIN; CALL: the function's name
     tarn_value literal;
     const tarn_function *function; // CALL
+    uint8_t cast_context;          // CAST: a tarn_cast_context
     const tarn_expr *const *args;
     size_t arg_count;
 };
@@ -65,7 +72,8 @@ TARN_MUST_USE tarn_status tarn_expr_column(tarn_arena *arena, size_t column,
                                            const tarn_field *field, int32_t position,
                                            const tarn_expr **ret_expr, tarn_error *err);
 // The literal's bytes are copied. TARN_TYPE_NULL marks a bare NULL; an untyped string literal is a
-// text literal made with `is_untyped`, which later takes the type its context asks for.
+// text literal made with `is_untyped`, which later takes the type its context asks for. Until then
+// the expression of either has TARN_TYPE_NULL; casting it to text settles it.
 TARN_MUST_USE tarn_status tarn_expr_literal(tarn_arena *arena, tarn_value value, bool is_untyped,
                                             int32_t position, const tarn_expr **ret_expr,
                                             tarn_error *err);
@@ -76,13 +84,9 @@ TARN_MUST_USE tarn_status tarn_expr_call(tarn_arena *arena, tarn_slice name,
                                          int32_t position, const tarn_expr **ret_expr,
                                          tarn_error *err);
 
-typedef enum tarn_cast_context {
-    TARN_CAST_IMPLICIT,   // in expressions
-    TARN_CAST_ASSIGNMENT, // into a column
-    TARN_CAST_EXPLICIT,   // CAST(... AS ...)
-} tarn_cast_context;
-
-// No-op when the type is already right. Fails with 42846 or 42804 when there is no such cast.
+// No-op when the type is already right. Fails with 42846 or 42804 when there is no such cast, and
+// with 22P02 and its relatives when an untyped literal cannot be read as `type`. A numeric of
+// precision 0 takes precision and scale from the expression (PostgreSQL's numeric without any).
 TARN_MUST_USE tarn_status tarn_expr_cast(tarn_arena *arena, const tarn_expr *expr, tarn_type type,
                                          tarn_cast_context context, int32_t position,
                                          const tarn_expr **ret_expr, tarn_error *err);

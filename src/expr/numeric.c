@@ -1,0 +1,37 @@
+#include "expr/function.h"
+#include "expr/tables.h"
+
+static const tarn_function functions[] = {
+    EXPR_FUNCTION("+", "numeric, numeric", "numeric", "sum", .kernel = NULL),
+    EXPR_FUNCTION("-", "numeric, numeric", "numeric", "difference", .kernel = NULL),
+    EXPR_FUNCTION("*", "numeric, numeric", "numeric", "product", .kernel = NULL),
+    EXPR_FUNCTION("/", "numeric, numeric", "numeric", "quotient with at least 16 fractional digits",
+                  .kernel = NULL),
+    EXPR_FUNCTION("%", "numeric, numeric", "numeric", "remainder, with the sign of the dividend",
+                  .kernel = NULL),
+    EXPR_FUNCTION("mod", "numeric, numeric", "numeric", "remainder, with the sign of the dividend",
+                  .kernel = NULL),
+    EXPR_FUNCTION("div", "numeric, numeric", "numeric", "integer quotient, truncated toward zero",
+                  .kernel = NULL),
+    EXPR_FUNCTION("-", "numeric", "numeric", "negation", .kernel = NULL),
+    EXPR_FUNCTION("+", "numeric", "numeric", "the value itself", .kernel = NULL),
+    EXPR_FUNCTION("abs", "numeric", "numeric", "absolute value", .kernel = NULL),
+    EXPR_FUNCTION("sign", "numeric", "numeric", "-1, 0 or 1", .kernel = NULL),
+    EXPR_FUNCTION("ceil", "numeric", "numeric", "nearest integer that is not less", .kernel = NULL),
+    EXPR_FUNCTION("ceiling", "numeric", "numeric", "nearest integer that is not less",
+                  .kernel = NULL),
+    EXPR_FUNCTION("floor", "numeric", "numeric", "nearest integer that is not greater",
+                  .kernel = NULL),
+    EXPR_FUNCTION("round", "numeric", "numeric", "nearest integer, halves away from zero",
+                  .kernel = NULL),
+    EXPR_FUNCTION("round", "numeric, integer", "numeric",
+                  "rounded to a number of fractional digits, halves away from zero",
+                  .kernel = NULL),
+    EXPR_FUNCTION("trunc", "numeric", "numeric", "truncated toward zero", .kernel = NULL),
+    EXPR_FUNCTION("trunc", "numeric, integer", "numeric",
+                  "truncated to a number of fractional digits", .kernel = NULL),
+    EXPR_FUNCTION("width_bucket", "numeric, numeric, numeric, integer", "integer",
+                  "number of the bucket, of equal ones between two bounds", .kernel = NULL),
+};
+const expr_function_table expr_numeric_functions = {functions,
+                                                    sizeof functions / sizeof functions[0]};
