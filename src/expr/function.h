@@ -39,6 +39,7 @@ enum {
     EXPR_TAKES_NULLS = 1 << 0, // is called for NULL arguments, and says itself what they give
     EXPR_MAKES_NULLS = 1 << 1, // may give NULL without a NULL argument
     EXPR_VOLATILE = 1 << 2,    // depends on the moment
+    EXPR_ANY_LAYOUT = 1 << 4,  // looks at validity only, so dictionaries need not be flattened
     EXPR_WIDENS = 1 << 3,      // its arguments of type real are computed as double precision
 };
 
@@ -98,8 +99,8 @@ static inline size_t expr_frame_row(const expr_frame *frame, size_t i) {
     for (size_t row##_i = 0, row; \
          row##_i < (frame)->count && ((row) = expr_frame_row((frame), row##_i), true); row##_i++)
 
-// 1 for a flat argument, 0 for a constant: value of row r lies at data[r * step].
-static inline size_t expr_step(const tarn_vector *vector) {
+// 1 for a flat argument, 0 for a constant: value of row r lies at data[r * stride].
+static inline size_t expr_stride(const tarn_vector *vector) {
     return vector->kind == TARN_VECTOR_CONSTANT ? 0 : 1;
 }
 
