@@ -114,6 +114,14 @@ typedef struct tarn_op_source_progress {
 } tarn_op_source_progress;
 tarn_op_source_progress tarn_op_source_progress_of(const tarn_op_source *source); // any thread
 
+// Rows delivered before the last barrier, or before the checkpoint that was restored. Any thread.
+uint64_t tarn_op_source_barrier_rows(const tarn_op_source *source);
+// Reads a source anew from its start: its first `row_limit` rows, all of the relation's columns.
+TARN_MUST_USE tarn_status
+tarn_op_replay_source(const tarn_op_source_options *options, uint64_t row_limit,
+                      tarn_status (*row)(void *context, const tarn_chunk *chunk, tarn_error *err),
+                      void *context, tarn_error *err);
+
 // Selects columns of a node (for scans that read a subset of a shared stream).
 TARN_MUST_USE tarn_status tarn_op_add_columns(tarn_flow *flow, tarn_slice name, tarn_node input,
                                               const size_t *columns, size_t column_count,
