@@ -362,9 +362,14 @@ typedef struct tarn_key_order {
 TARN_MUST_USE tarn_status tarn_key_encode(const tarn_vector *columns, size_t column_count,
                                           const tarn_key_order *orders, size_t row,
                                           tarn_buffer *out, tarn_error *err);
+// The keys of all selected rows of a chunk of key columns, one behind the other: the key of the
+// i-th selected row ends at (*out).data + ret_ends[i]. Faster than row by row.
+TARN_MUST_USE tarn_status tarn_key_encode_rows(const tarn_chunk *keys, const tarn_key_order *orders,
+                                               tarn_buffer *out, size_t *ret_ends, tarn_error *err);
 TARN_MUST_USE tarn_status tarn_key_encode_value(tarn_value value, tarn_key_order order,
                                                 tarn_buffer *out, tarn_error *err);
-// Takes one value of `type` from the front of *key. Bytes live in `arena`.
+// Takes one value of `type` from the front of *key. Bytes live in `arena`. An interval comes back
+// equal, but perhaps in other parts. Bytes that no value gives are TARN_CORRUPT.
 TARN_MUST_USE tarn_status tarn_key_decode(tarn_slice *key, tarn_type type, tarn_key_order order,
                                           tarn_arena *arena, tarn_value *ret_value,
                                           tarn_error *err);
@@ -377,12 +382,13 @@ TARN_MUST_USE tarn_status tarn_key_decode(tarn_slice *key, tarn_type type, tarn_
 TARN_MUST_USE tarn_status tarn_row_encode(const tarn_vector *columns, size_t column_count,
                                           size_t row, tarn_buffer *out, tarn_error *err);
 // Takes one row from the front of *bytes and stores it as row `row` of flat `columns` (with
-// validity bitmaps). Strings view the input.
+// validity bitmaps). Strings view the input. Bytes that are no row are TARN_CORRUPT; what the row
+// of `columns` then holds is unspecified.
 TARN_MUST_USE tarn_status tarn_row_decode(tarn_slice *bytes, tarn_vector *columns,
                                           size_t column_count, size_t row, tarn_error *err);
 
-// Hashes of the selected rows over all `columns`: hashes[i] belongs to the i-th selected row. NULLs
-// hash alike.
+// Hashes of the selected rows over all `columns`: hashes[i] belongs to the i-th selected row. Equal
+// values of a type hash alike whatever the kind of vector; NULLs hash alike.
 void tarn_hash_rows(const tarn_vector *columns, size_t column_count, const tarn_chunk *chunk,
                     uint64_t *hashes);
 
