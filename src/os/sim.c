@@ -447,35 +447,55 @@ tarn_os *tarn_sim_os(tarn_sim *sim) {
 }
 
 uint64_t tarn_sim_write_count(const tarn_sim *sim) {
-    return sim->write_count;
+    tarn_mutex_lock(sim->lock);
+    uint64_t value = sim->write_count;
+    tarn_mutex_unlock(sim->lock);
+    return value;
 }
 
 uint64_t tarn_sim_read_count(const tarn_sim *sim) {
-    return sim->read_count;
+    tarn_mutex_lock(sim->lock);
+    uint64_t value = sim->read_count;
+    tarn_mutex_unlock(sim->lock);
+    return value;
 }
 
 size_t tarn_sim_open_count(const tarn_sim *sim) {
-    return sim->open_count;
+    tarn_mutex_lock(sim->lock);
+    size_t value = sim->open_count;
+    tarn_mutex_unlock(sim->lock);
+    return value;
 }
 
 void tarn_sim_fail_write_at(tarn_sim *sim, uint64_t n) {
+    tarn_mutex_lock(sim->lock);
     sim->failing_write = n == 0 ? 0 : sim->write_count + n;
+    tarn_mutex_unlock(sim->lock);
 }
 
 void tarn_sim_fail_read_at(tarn_sim *sim, uint64_t n) {
+    tarn_mutex_lock(sim->lock);
     sim->failing_read = n == 0 ? 0 : sim->read_count + n;
+    tarn_mutex_unlock(sim->lock);
 }
 
 void tarn_sim_crash_at(tarn_sim *sim, uint64_t n) {
+    tarn_mutex_lock(sim->lock);
     sim->crashing_write = n == 0 ? 0 : sim->write_count + n;
+    tarn_mutex_unlock(sim->lock);
 }
 
 bool tarn_sim_has_crashed(const tarn_sim *sim) {
-    return sim->has_crashed;
+    tarn_mutex_lock(sim->lock);
+    bool value = sim->has_crashed;
+    tarn_mutex_unlock(sim->lock);
+    return value;
 }
 
 void tarn_sim_set_capacity(tarn_sim *sim, uint64_t capacity_bytes) {
+    tarn_mutex_lock(sim->lock);
     sim->disk.capacity_bytes = capacity_bytes;
+    tarn_mutex_unlock(sim->lock);
 }
 
 // Finds what must be there, and is a directory or a file.
@@ -497,21 +517,25 @@ static tarn_status find_node(const tarn_sim *sim, tarn_slice path, bool is_direc
 tarn_status tarn_sim_set_read_only(tarn_sim *sim, tarn_slice directory, bool is_read_only,
                                    tarn_error *err) {
     sim_node *node = NULL;
-    TARN_TRY(find_node(sim, directory, true, &node, err));
-    node->is_read_only = is_read_only;
-    return TARN_OK;
+    tarn_mutex_lock(sim->lock);
+    tarn_status status = find_node(sim, directory, true, &node, err);
+    if (status == TARN_OK) node->is_read_only = is_read_only;
+    tarn_mutex_unlock(sim->lock);
+    return status;
 }
 
 tarn_status tarn_sim_corrupt(tarn_sim *sim, tarn_slice path, uint64_t offset, uint8_t xor_mask,
                              tarn_error *err) {
     sim_node *node = NULL;
-    TARN_TRY(find_node(sim, path, false, &node, err));
-    if (offset >= node->content.len) {
-        return tarn_fail(err, TARN_INVALID, "'" TARN_SLICE_FMT "' has %zu bytes, none at %llu",
-                         TARN_SLICE_ARG(path), node->content.len, (unsigned long long)offset);
+    tarn_mutex_lock(sim->lock);
+    tarn_status status = find_node(sim, path, false, &node, err);
+    if (status == TARN_OK && offset >= node->content.len) {
+        status = tarn_fail(err, TARN_INVALID, "'" TARN_SLICE_FMT "' has %zu bytes, none at %llu",
+                           TARN_SLICE_ARG(path), node->content.len, (unsigned long long)offset);
     }
-    node->content.data[offset] ^= xor_mask;
-    return TARN_OK;
+    if (status == TARN_OK) node->content.data[offset] ^= xor_mask;
+    tarn_mutex_unlock(sim->lock);
+    return status;
 }
 
 static void reboot(tarn_sim *sim) {
@@ -523,15 +547,21 @@ static void reboot(tarn_sim *sim) {
 }
 
 void tarn_sim_power_loss(tarn_sim *sim, tarn_sim_power_mode mode) {
+    tarn_mutex_lock(sim->lock);
     sim_disk_power_loss(&sim->disk, mode);
     reboot(sim);
+    tarn_mutex_unlock(sim->lock);
 }
 
 void tarn_sim_kill(tarn_sim *sim) {
+    tarn_mutex_lock(sim->lock);
     for (sim_node *node = sim->disk.nodes; node != NULL; node = node->next) node->open_count = 0;
     reboot(sim);
+    tarn_mutex_unlock(sim->lock);
 }
 
 void tarn_sim_advance_us(tarn_sim *sim, int64_t duration_us) {
+    tarn_mutex_lock(sim->lock);
     sim->clock_ns += duration_us * 1000;
+    tarn_mutex_unlock(sim->lock);
 }

@@ -5,7 +5,7 @@
 #include "tests/test.h"
 
 TEST(gives_back_what_it_was_given_and_refuses_when_full) {
-    tarn_pool pool = {0};
+    static tarn_pool pool; // zeroed
     assert_null(tarn_pool_take(&pool));
     int objects[TARN_POOL_SLOTS + 1];
     for (int i = 0; i < TARN_POOL_SLOTS; i++) assert_true(tarn_pool_give(&pool, &objects[i]));
