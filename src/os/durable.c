@@ -231,6 +231,7 @@ tarn_status tarn_os_write_file(tarn_os *os, tarn_slice path, tarn_slice bytes, t
                                tarn_error *err) {
     tarn_draft *draft = NULL;
     TARN_TRY(tarn_draft_open(os, path, &draft, err));
+    tarn_assert(draft != NULL);
     tarn_status status = tarn_file_append(draft->file, bytes, err);
     if (status != TARN_OK) {
         tarn_draft_abort(draft);

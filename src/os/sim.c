@@ -79,6 +79,10 @@ static int end_write(tarn_sim *sim, write_fate fate, int code) {
 
 // ---- files ----
 
+static sim_handle *handle_of(intptr_t handle) {
+    return (sim_handle *)handle; // NOLINT(performance-no-int-to-ptr): it was a pointer before
+}
+
 static int new_handle(tarn_sim *sim, sim_node *node, bool is_writer, intptr_t *ret_handle) {
     sim_handle *handle = tarn_alloc_new(sim->alloc, sim_handle, 1);
     tarn_assert(handle != NULL);
@@ -96,7 +100,7 @@ static void free_handle(tarn_sim *sim, sim_handle *handle) {
 
 // The node of an open file, or NULL when it is dead.
 static sim_node *node_of(const tarn_sim *sim, intptr_t handle) {
-    const sim_handle *file = (const sim_handle *)handle;
+    const sim_handle *file = handle_of(handle);
     return file->boot == sim->boot ? file->node : NULL;
 }
 
@@ -188,12 +192,12 @@ static int sim_close(tarn_os *os, intptr_t handle) {
     sim_node *node = node_of(sim, handle);
     int code = EBADF;
     if (node != NULL) {
-        bool is_writer = ((const sim_handle *)handle)->is_writer;
+        bool is_writer = handle_of(handle)->is_writer;
         write_fate fate = is_writer ? begin_write(sim) : FATE_DONE;
         code = fate == FATE_DONE ? 0 : EIO;
         node->open_count--;
     }
-    free_handle(sim, (sim_handle *)handle);
+    free_handle(sim, handle_of(handle));
     return leave(sim, code);
 }
 
@@ -342,7 +346,7 @@ static void sim_unlock(tarn_os *os, intptr_t handle) {
         node->lock_boot = 0;
         node->open_count--;
     }
-    free_handle(sim, (sim_handle *)handle);
+    free_handle(sim, handle_of(handle));
     (void)leave(sim, 0);
 }
 
@@ -519,7 +523,7 @@ tarn_status tarn_sim_set_read_only(tarn_sim *sim, tarn_slice directory, bool is_
     sim_node *node = NULL;
     tarn_mutex_lock(sim->lock);
     tarn_status status = find_node(sim, directory, true, &node, err);
-    if (status == TARN_OK) node->is_read_only = is_read_only;
+    if (node != NULL) node->is_read_only = is_read_only;
     tarn_mutex_unlock(sim->lock);
     return status;
 }
@@ -529,11 +533,13 @@ tarn_status tarn_sim_corrupt(tarn_sim *sim, tarn_slice path, uint64_t offset, ui
     sim_node *node = NULL;
     tarn_mutex_lock(sim->lock);
     tarn_status status = find_node(sim, path, false, &node, err);
-    if (status == TARN_OK && offset >= node->content.len) {
+    bool is_inside = node != NULL && offset < node->content.len;
+    if (is_inside) {
+        node->content.data[offset] ^= xor_mask;
+    } else if (node != NULL) {
         status = tarn_fail(err, TARN_INVALID, "'" TARN_SLICE_FMT "' has %zu bytes, none at %llu",
                            TARN_SLICE_ARG(path), node->content.len, (unsigned long long)offset);
     }
-    if (status == TARN_OK) node->content.data[offset] ^= xor_mask;
     tarn_mutex_unlock(sim->lock);
     return status;
 }

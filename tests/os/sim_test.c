@@ -258,7 +258,7 @@ static void write_unsynced(tarn_sim *sim, tarn_slice bytes) {
 }
 
 TEST(dropped_bytes_are_gone_and_torn_ones_end_at_a_sector) {
-    tarn_slice bytes = pattern(20 * 512);
+    tarn_slice bytes = pattern((size_t)20 * 512);
     int partial_count = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         tarn_sim *sim = new_sim(state, seed);
@@ -278,7 +278,7 @@ TEST(dropped_bytes_are_gone_and_torn_ones_end_at_a_sector) {
 }
 
 TEST(reordered_bytes_survive_in_whole_sectors_in_any_order) {
-    tarn_slice bytes = pattern(20 * 512);
+    tarn_slice bytes = pattern((size_t)20 * 512);
     int hole_count = 0; // a lost sector before one that survived
     int full_length_count = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
