@@ -1,0 +1,335 @@
+// internal.h - the parts of an open warehouse.
+//
+//   tarn_warehouse   directory, lock, memory budget
+//     catalog.c        objects by name: tables, sources, views; definitions in tarn/catalog.json
+//     engine.c         the thread that runs the views: builds the flow, cuts epochs, commits
+//     versions graph.c          views to a flow: leaves, replay, backfill, sinks checkpoint.c what
+//     an epoch leaves on disk, and how it is found again
+//   tarn_session     one user's settings
+//     statement.c      dispatch
+//     query.c          SELECT and EXPLAIN: versions to read, leaves, results
+//     modify.c         INSERT, COPY, append
+//     define.c         CREATE, DROP
+//     system.c         tables of the schemas tarn and information_schema
+//
+// Lock order: warehouse (TARN_LOCK_CATALOG: objects) before engine (TARN_LOCK_JOB). Neither is held
+// during I/O of queries; DDL holds `ddl_lock` (TARN_LOCK_WAREHOUSE) so that definitions change one
+// after the other.
+#ifndef TARN_WAREHOUSE_INTERNAL_H
+#define TARN_WAREHOUSE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/budget.h"
+#include "base/buffer.h"
+#include "connect/connect.h"
+#include "flow/flow.h"
+#include "format/json/json.h"
+#include "io/io.h"
+#include "lake/lake.h"
+#include "op/op.h"
+#include "sql/sql.h"
+#include "warehouse/warehouse.h"
+
+#define WH_PUBLIC TARN_LIT("public")
+
+// ---- objects of the catalog ----
+
+// A definition and its open table. Immutable once it is in the catalog, except for the counters;
+// kept alive by references, so that a query may go on with an object that was dropped meanwhile.
+typedef struct wh_object {
+    _Atomic uint32_t references;
+    const tarn_alloc *alloc;
+    tarn_arena arena; // holds everything below
+    tarn_relation relation;
+    tarn_slice sql;    // sources and views: the CREATE statement
+    tarn_table *table; // tables and views
+
+    const tarn_connector *connector; // sources
+    tarn_connector_spec spec;
+
+    const tarn_plan *plan; // views
+    bool emit_on_close;
+    tarn_slice commit_user;
+    struct wh_object **inputs; // one reference each
+    size_t input_count;
+
+    // Bumped at each commit to a table, so that views notice. Relaxed: a hint to look at the table.
+    _Atomic uint64_t changes;
+} wh_object;
+
+void wh_object_ref(wh_object *object);
+void wh_object_unref(wh_object *object); // accepts NULL
+static inline wh_object *wh_object_of(const tarn_relation *relation) {
+    return relation->handle;
+}
+
+typedef struct wh_object_list {
+    wh_object **items; // in order of creation; the list owns one reference each
+    size_t count;
+    size_t capacity;
+} wh_object_list;
+
+// ---- the engine ----
+
+typedef enum wh_engine_state {
+    WH_ENGINE_IDLE,    // there are no views
+    WH_ENGINE_RUNNING, // the flow runs
+    WH_ENGINE_FAILED,  // a job has failed; `error` says why. A change of the views starts anew
+} wh_engine_state;
+
+typedef struct wh_graph wh_graph; // graph.c: the running flow and its parts
+
+// A view's committable of the epoch under way, handed over by its sink.
+typedef struct wh_prepared {
+    tarn_buffer committable;
+    int64_t watermark_us;
+    uint64_t epoch;
+} wh_prepared;
+
+// The chain of checkpoint files that a restart reads: one full, then deltas.
+#define WH_CHAIN_MAX 64
+typedef struct wh_chain {
+    uint64_t epochs[WH_CHAIN_MAX];
+    uint64_t bytes[WH_CHAIN_MAX];
+    size_t count;
+} wh_chain;
+
+typedef struct wh_engine {
+    tarn_mutex *lock;
+    tarn_cond *changed;
+    tarn_thread *thread;
+
+    // guarded by lock
+    bool stopping;
+    bool rebuild;             // the set of views has changed
+    int64_t rebuild_after_ns; // several changes in a row are taken up at once
+    uint64_t flush_wanted;    // tickets handed out, and served
+    uint64_t flush_done;
+    wh_engine_state state;
+    tarn_error error;
+    uint64_t committed_epoch; // all views have this epoch's version on disk
+    tarn_buffer state_bytes;  // of the completed epoch, until it is persisted
+    uint64_t completed_epoch;
+    bool completed_full;
+    wh_graph *graph; // NULL: not built
+
+    // the engine thread's own
+    wh_chain chain;
+    uint64_t rows_at_barrier; // of all leaves, to see whether anything is new
+} wh_engine;
+
+struct tarn_warehouse {
+    tarn_os *os;
+    const tarn_alloc *alloc; // the budget's
+    tarn_budget budget;
+    tarn_arena arena; // directory, user id
+    tarn_slice directory;
+    tarn_slice user; // commit user of statements: random per open
+    tarn_store *store;
+    tarn_file_lock *lock;
+    tarn_warehouse_options options;
+    _Atomic int64_t checkpoint_interval_ms;
+
+    tarn_mutex *ddl_lock;     // one definition changes at a time
+    tarn_mutex *catalog_lock; // guards objects
+    wh_object_list objects;
+    tarn_mutex *write_lock; // one statement writes tables at a time
+
+    wh_engine engine;
+};
+
+struct tarn_session {
+    tarn_warehouse *warehouse;
+    atomic_bool cancelled;
+    bool read_latest; // tarn.read = 'latest'
+};
+
+// ---- catalog.c ----
+
+TARN_MUST_USE tarn_status wh_no_memory(tarn_error *err);
+
+// Takes a reference on every object it hands out; wh_binding_release gives them back.
+typedef struct wh_binding {
+    tarn_warehouse *warehouse;
+    tarn_arena *arena;
+    wh_object_list used;
+} wh_binding;
+tarn_catalog_reader wh_binding_reader(wh_binding *binding);
+void wh_binding_release(wh_binding *binding);
+
+TARN_MUST_USE tarn_status wh_catalog_open(tarn_warehouse *warehouse, tarn_error *err);
+TARN_MUST_USE tarn_status wh_catalog_save(tarn_warehouse *warehouse, tarn_error *err);
+void wh_catalog_close(tarn_warehouse *warehouse);
+// A reference, or NULL.
+wh_object *wh_catalog_find(tarn_warehouse *warehouse, tarn_slice name);
+// Takes over the caller's reference.
+TARN_MUST_USE tarn_status wh_catalog_add(tarn_warehouse *warehouse, wh_object *object,
+                                         tarn_error *err);
+void wh_catalog_remove(tarn_warehouse *warehouse, const wh_object *object);
+// References on all objects, in order of creation.
+TARN_MUST_USE tarn_status wh_catalog_list(tarn_warehouse *warehouse, wh_object_list *ret_list,
+                                          tarn_error *err);
+TARN_MUST_USE bool wh_list_push(const tarn_alloc *alloc, wh_object_list *list, wh_object *object);
+void wh_list_release(const tarn_alloc *alloc, wh_object_list *list); // unrefs all
+TARN_MUST_USE tarn_status wh_object_new(tarn_warehouse *warehouse, tarn_relation_kind kind,
+                                        tarn_slice name, wh_object **ret_object, tarn_error *err);
+// Opens the table of the object and describes the relation by it.
+TARN_MUST_USE tarn_status wh_object_open_table(tarn_warehouse *warehouse, wh_object *object,
+                                               tarn_error *err);
+tarn_status wh_table_path(tarn_slice name, tarn_arena *arena, tarn_slice *ret_path,
+                          tarn_error *err);
+
+// ---- define.c ----
+
+// From a bound CREATE SOURCE / CREATE MATERIALIZED VIEW to an object (its table is opened, and
+// created when `create` is set).
+TARN_MUST_USE tarn_status wh_define_source(tarn_warehouse *warehouse,
+                                           const tarn_statement *statement, wh_object **ret_object,
+                                           tarn_error *err);
+TARN_MUST_USE tarn_status wh_define_view(tarn_warehouse *warehouse, tarn_slice sql,
+                                         tarn_slice commit_user, bool create,
+                                         wh_object **ret_object, tarn_error *err);
+TARN_MUST_USE tarn_status wh_create_table(tarn_warehouse *warehouse,
+                                          const tarn_statement *statement, bool *ret_created,
+                                          tarn_error *err);
+TARN_MUST_USE tarn_status wh_create_source(tarn_warehouse *warehouse,
+                                           const tarn_statement *statement, bool *ret_created,
+                                           tarn_error *err);
+TARN_MUST_USE tarn_status wh_create_view(tarn_warehouse *warehouse, const tarn_statement *statement,
+                                         bool *ret_created, tarn_error *err);
+TARN_MUST_USE tarn_status wh_drop(tarn_warehouse *warehouse, const tarn_statement *statement,
+                                  tarn_error *err);
+// Rejected records of a source or table "t" are kept in "t_dead_letter". Create is content with one
+// that is there.
+bool wh_source_keeps_dead_letters(const wh_object *source);
+TARN_MUST_USE tarn_status wh_dead_letter_create(tarn_warehouse *warehouse, tarn_slice name,
+                                                tarn_error *err);
+// A reference.
+TARN_MUST_USE tarn_status wh_dead_letter_table(tarn_warehouse *warehouse, tarn_slice name,
+                                               wh_object **ret_object, tarn_error *err);
+
+// ---- modify.c ----
+
+TARN_MUST_USE tarn_status wh_insert(tarn_session *session, const tarn_statement *statement,
+                                    uint64_t *ret_rows, tarn_error *err);
+TARN_MUST_USE tarn_status wh_copy(tarn_session *session, const tarn_statement *statement,
+                                  uint64_t *ret_rows, tarn_error *err);
+// Commits what the writer holds as one version of the table, and tells the views.
+TARN_MUST_USE tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object,
+                                    tarn_table_writer *writer, tarn_error *err);
+
+// Rejected records on their way into a dead-letter table.
+typedef struct wh_dead_letters {
+    tarn_warehouse *warehouse;
+    wh_object *object; // a reference
+    tarn_table_writer *writer;
+    tarn_chunk_builder *builder;
+    tarn_slice origin; // path or source name
+    uint64_t count;
+} wh_dead_letters;
+TARN_MUST_USE tarn_status wh_dead_letters_open(tarn_warehouse *warehouse, tarn_slice name,
+                                               tarn_slice origin, wh_dead_letters *ret_letters,
+                                               tarn_error *err);
+// Usable as the callback of connectors; `context` is the wh_dead_letters.
+TARN_MUST_USE tarn_status wh_dead_letters_add(void *context, const tarn_bad_record *record,
+                                              tarn_error *err);
+TARN_MUST_USE tarn_status wh_dead_letters_commit(wh_dead_letters *letters, tarn_error *err);
+void wh_dead_letters_close(wh_dead_letters *letters);
+
+// ---- query.c ----
+
+// Starts a plan as a query; the result takes over nothing but runs until it is freed.
+TARN_MUST_USE tarn_status wh_query_start(tarn_session *session, const tarn_plan *plan,
+                                         tarn_result *result, tarn_error *err);
+TARN_MUST_USE tarn_status wh_explain(tarn_session *session, const tarn_statement *statement,
+                                     tarn_result *result, tarn_error *err);
+
+typedef struct wh_scan_leaf {
+    tarn_table_scan *scan;
+    _Atomic size_t next_split;
+    struct wh_scan_leaf *next;
+} wh_scan_leaf;
+
+struct tarn_result {
+    tarn_session *session;
+    const tarn_alloc *alloc;
+    tarn_arena arena; // statement, plan, schema, tag
+    wh_binding binding;
+    tarn_schema schema;
+    tarn_slice tag; // for statements without rows; else made when the rows are read
+    uint64_t row_count;
+    uint64_t epoch;
+    tarn_flow *flow;          // a running query
+    wh_scan_leaf *scans;      // its table scans, in the arena
+    tarn_chunk_builder *rows; // rows that are there already (SHOW, EXPLAIN)
+    bool rows_taken;
+    struct wh_node_note *notes; // EXPLAIN ANALYZE
+};
+
+// ---- system.c ----
+
+// NULL when there is no such system table.
+const tarn_relation *wh_system_find(tarn_slice schema_name, tarn_slice name);
+TARN_MUST_USE tarn_status wh_system_fill(
+    tarn_warehouse *warehouse, const tarn_relation *relation, tarn_chunk_builder *builder,
+    tarn_status (*full)(void *context, tarn_chunk_builder *builder, tarn_error *err), void *context,
+    tarn_error *err);
+
+// ---- engine.c ----
+
+TARN_MUST_USE tarn_status wh_engine_open(tarn_warehouse *warehouse, tarn_error *err);
+void wh_engine_close(tarn_warehouse *warehouse);
+// The set of views has changed: the flow is rebuilt soon.
+void wh_engine_rebuild(tarn_warehouse *warehouse);
+// Stops the flow (after a checkpoint) until wh_engine_rebuild: for DROP.
+TARN_MUST_USE tarn_status wh_engine_quiesce(tarn_warehouse *warehouse, tarn_error *err);
+// Waits until the views reflect all input that is there now, durably.
+TARN_MUST_USE tarn_status wh_engine_flush(tarn_warehouse *warehouse, const atomic_bool *cancelled,
+                                          tarn_error *err);
+// The flow's callback.
+TARN_MUST_USE tarn_status wh_engine_epoch_complete(void *context, uint64_t epoch, bool is_full,
+                                                   tarn_slice state, tarn_error *err);
+uint64_t wh_engine_committed_epoch(tarn_warehouse *warehouse);
+// Something was written to a table that views may read.
+void wh_engine_wake(tarn_warehouse *warehouse);
+
+// ---- graph.c ----
+
+TARN_MUST_USE tarn_status wh_graph_new(tarn_warehouse *warehouse, const tarn_slice *states,
+                                       size_t state_count, wh_graph **ret_graph, tarn_error *err);
+void wh_graph_free(wh_graph *graph); // accepts NULL
+tarn_flow *wh_graph_flow(wh_graph *graph);
+size_t wh_graph_view_count(const wh_graph *graph);
+wh_object *wh_graph_view(const wh_graph *graph, size_t index);
+wh_prepared *wh_graph_prepared(wh_graph *graph, size_t index);
+void wh_graph_set_version(wh_graph *graph, size_t index, int64_t version);
+// Rows that all leaves have delivered: changes when there is something new.
+uint64_t wh_graph_leaf_rows(wh_graph *graph);
+// What the view's inputs were at the last barrier, as JSON for the snapshot's properties.
+TARN_MUST_USE tarn_status wh_graph_inputs_json(wh_graph *graph, size_t index, tarn_buffer *out,
+                                               tarn_error *err);
+TARN_MUST_USE tarn_status wh_graph_progress(wh_graph *graph, tarn_arena *arena,
+                                            tarn_progress *ret_progress, tarn_error *err);
+// The newest version of a base table that the views have consumed at the last committed epoch; 0:
+// none.
+int64_t wh_graph_table_version(wh_graph *graph, const wh_object *table);
+void wh_graph_epoch_committed(wh_graph *graph);
+TARN_MUST_USE tarn_status wh_graph_commit_dead_letters(wh_graph *graph, tarn_error *err);
+
+// ---- checkpoint.c ----
+
+// Writes the epoch's state and committables as one file and makes it the end of the chain.
+TARN_MUST_USE tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_graph *graph,
+                                              uint64_t epoch, bool is_full, tarn_slice state,
+                                              tarn_error *err);
+// Reads the chain. The states are in `arena`; `commits` of the last epoch are done again.
+TARN_MUST_USE tarn_status wh_checkpoint_read(tarn_warehouse *warehouse, tarn_arena *arena,
+                                             tarn_slice *ret_states, size_t *ret_count,
+                                             uint64_t *ret_epoch, tarn_error *err);
+// Commits each view's prepared files as the version of `epoch`.
+TARN_MUST_USE tarn_status wh_checkpoint_commit(tarn_warehouse *warehouse, wh_graph *graph,
+                                               uint64_t epoch, tarn_error *err);
+
+#endif
