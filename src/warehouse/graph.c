@@ -29,7 +29,8 @@ typedef struct graph_leaf {
     tarn_node node;
     tarn_op_source *source; // sources
     tarn_op_source_options source_options;
-    wh_dead_letters letters;
+    wh_dead_letters letters; // guarded by letters_lock
+    tarn_mutex *letters_lock;
     table_leaf *table; // tables; the flow owns it
     struct graph_leaf *next;
 } graph_leaf;
@@ -165,6 +166,15 @@ static tarn_status add_table_leaf(wh_graph *graph, graph_leaf *leaf, tarn_slice 
     return tarn_flow_add_source(graph->flow, name, &table_leaf_ops, table, &leaf->node, err);
 }
 
+// Called by the source's task, while the engine may be committing what came before.
+static tarn_status keep_letter(void *context, const tarn_bad_record *record, tarn_error *err) {
+    graph_leaf *leaf = context;
+    tarn_mutex_lock(leaf->letters_lock);
+    tarn_status status = wh_dead_letters_add(&leaf->letters, record, err);
+    tarn_mutex_unlock(leaf->letters_lock);
+    return status;
+}
+
 static tarn_status add_source_leaf(wh_graph *graph, graph_leaf *leaf, tarn_slice name,
                                    tarn_error *err) {
     tarn_warehouse *warehouse = graph->warehouse;
@@ -180,8 +190,9 @@ static tarn_status add_source_leaf(wh_graph *graph, graph_leaf *leaf, tarn_slice
     if (wh_source_keeps_dead_letters(object)) {
         TARN_TRY(wh_dead_letters_open(warehouse, object->relation.name, object->relation.name,
                                       &leaf->letters, err));
-        leaf->source_options.bad = wh_dead_letters_add;
-        leaf->source_options.bad_context = &leaf->letters;
+        TARN_TRY(tarn_mutex_new(TARN_LOCK_TABLE, &leaf->letters_lock, err));
+        leaf->source_options.bad = keep_letter;
+        leaf->source_options.bad_context = leaf;
     }
     return tarn_op_add_source(graph->flow, name, &leaf->source_options, &leaf->source, &leaf->node,
                               err);
@@ -535,6 +546,7 @@ void wh_graph_free(wh_graph *graph) {
     tarn_flow_free(graph->flow);
     for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
         wh_dead_letters_close(&leaf->letters);
+        tarn_mutex_free(leaf->letters_lock);
     }
     for (size_t i = 0; i < graph->view_count; i++) {
         tarn_buffer_free(&graph->views[i].prepared.committable);
@@ -628,11 +640,14 @@ void wh_graph_epoch_committed(wh_graph *graph) {
     }
 }
 
-// The letters are filled by the source's task; the flow is at rest or past its barrier when this
-// runs.
+// The lock is held while files are written: it keeps up only a source that has bad records.
 tarn_status wh_graph_commit_dead_letters(wh_graph *graph, tarn_error *err) {
     for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
-        TARN_TRY(wh_dead_letters_commit(&leaf->letters, err));
+        if (leaf->letters_lock == NULL) continue;
+        tarn_mutex_lock(leaf->letters_lock);
+        tarn_status status = wh_dead_letters_commit(&leaf->letters, err);
+        tarn_mutex_unlock(leaf->letters_lock);
+        if (status != TARN_OK) return status;
     }
     return TARN_OK;
 }

@@ -105,6 +105,8 @@ typedef struct wh_engine {
     bool stopping;
     bool rebuild;             // the set of views has changed
     int64_t rebuild_after_ns; // several changes in a row are taken up at once
+    bool quiesce;             // asked to stop the flow, and
+    bool quiet;               // it has stopped
     uint64_t flush_wanted;    // tickets handed out, and served
     uint64_t flush_done;
     wh_engine_state state;

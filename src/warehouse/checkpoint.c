@@ -1,0 +1,327 @@
+// What an epoch leaves on disk. Format: docs/formats/warehouse.md.
+//
+//   tarn/checkpoint/<epoch>   the operators' state (a delta or all of it) and every view's prepared
+//                             commit, compressed and checksummed
+//   tarn/CURRENT              the chain of those files that a restart reads; replaced atomically
+//
+// The order makes an epoch exactly once: data files and the checkpoint file are durable, then
+// CURRENT names it (from here on the epoch counts), then each view's snapshot is committed under
+// the identifier of the epoch. A crash in between is finished at the next open: the commits are
+// done again, and those that were done already have no effect.
+#include <jansson.h>
+
+#include "base/hash.h"
+#include "warehouse/internal.h"
+
+#define CURRENT_PATH    TARN_LIT("tarn/CURRENT")
+#define FILE_BYTES_MAX  ((size_t)16 << 30)
+#define CURRENT_VERSION 1
+
+// ---- sections of a checkpoint file ----
+
+enum { MAGIC_BYTES = 8, SECTION_BYTES = 40 };
+static const uint8_t magic[MAGIC_BYTES] = {'T', 'A', 'R', 'N', 'C', 'K', 'P', '1'};
+enum { SECTION_STATE = 1, SECTION_COMMIT = 2, SECTION_END = 3 };
+
+// kind u32, name length u32, bytes u64, stored bytes u64, watermark i64, XXH64 of all that follows.
+static tarn_status append_section(tarn_buffer *out, uint32_t kind, tarn_slice name,
+                                  int64_t watermark_us, tarn_slice bytes, tarn_error *err) {
+    size_t begin = out->len;
+    uint8_t header[SECTION_BYTES] = {0};
+    if (!tarn_buffer_append(out, (tarn_slice){header, SECTION_BYTES}) ||
+        !tarn_buffer_append(out, name)) {
+        return wh_no_memory(err);
+    }
+    size_t body = out->len;
+    TARN_TRY(tarn_compress(TARN_CODEC_ZSTD, 1, bytes, out, err));
+    uint8_t *at = out->data + begin;
+    tarn_store_u32(at, kind);
+    tarn_store_u32(at + 4, (uint32_t)name.len);
+    tarn_store_u64(at + 8, bytes.len);
+    tarn_store_u64(at + 16, out->len - body);
+    tarn_store_u64(at + 24, (uint64_t)watermark_us);
+    tarn_slice rest = {at + SECTION_BYTES, out->len - begin - SECTION_BYTES};
+    tarn_store_u64(at + 32, tarn_xxh64(rest) ^ tarn_xxh64((tarn_slice){at, 32}));
+    return TARN_OK;
+}
+
+typedef struct section {
+    uint32_t kind;
+    tarn_slice name;
+    int64_t watermark_us;
+    tarn_slice stored;
+    uint64_t bytes;
+} section;
+
+static tarn_status corrupt(tarn_error *err, const char *what) {
+    return tarn_fail(err, TARN_CORRUPT, "checkpoint file: %s", what);
+}
+
+static tarn_status next_section(tarn_slice *rest, section *ret_section, tarn_error *err) {
+    if (rest->len < SECTION_BYTES) return corrupt(err, "it ends inside a section header");
+    const uint8_t *at = rest->data;
+    tarn_slice body = tarn_slice_skip(*rest, SECTION_BYTES);
+    uint64_t name_len = tarn_load_u32(at + 4);
+    uint64_t stored_len = tarn_load_u64(at + 16);
+    if (name_len > body.len || stored_len > body.len - name_len) {
+        return corrupt(err, "it ends inside a section");
+    }
+    tarn_slice checked = tarn_slice_head(body, (size_t)(name_len + stored_len));
+    uint64_t checksum = tarn_xxh64(checked) ^ tarn_xxh64((tarn_slice){at, 32});
+    if (checksum != tarn_load_u64(at + 32)) return corrupt(err, "a section's checksum is wrong");
+    *ret_section = (section){.kind = tarn_load_u32(at),
+                             .name = tarn_slice_head(checked, (size_t)name_len),
+                             .watermark_us = (int64_t)tarn_load_u64(at + 24),
+                             .stored = tarn_slice_skip(checked, (size_t)name_len),
+                             .bytes = tarn_load_u64(at + 8)};
+    *rest = tarn_slice_skip(body, checked.len);
+    return TARN_OK;
+}
+
+static tarn_status unpack(const section *part, tarn_arena *arena, tarn_slice *ret_bytes,
+                          tarn_error *err) {
+    if (part->bytes > FILE_BYTES_MAX) return corrupt(err, "a section's length is out of range");
+    uint8_t *bytes = tarn_arena_new_raw(arena, uint8_t, (size_t)part->bytes);
+    if (bytes == NULL) return wh_no_memory(err);
+    TARN_TRY(tarn_decompress(TARN_CODEC_ZSTD, part->stored, bytes, (size_t)part->bytes, err));
+    *ret_bytes = (tarn_slice){bytes, (size_t)part->bytes};
+    return TARN_OK;
+}
+
+// ---- names ----
+
+typedef struct file_name {
+    char text[64];
+} file_name;
+
+static file_name checkpoint_name(uint64_t epoch) {
+    file_name name;
+    (void)snprintf(name.text, sizeof name.text, "tarn/checkpoint/%020llu",
+                   (unsigned long long)epoch);
+    return name;
+}
+
+// ---- writing ----
+
+static tarn_status encode_file(wh_graph *graph, tarn_slice state, tarn_buffer *out,
+                               tarn_error *err) {
+    if (!tarn_buffer_append(out, (tarn_slice){magic, MAGIC_BYTES})) return wh_no_memory(err);
+    TARN_TRY(append_section(out, SECTION_STATE, (tarn_slice){0}, 0, state, err));
+    for (size_t i = 0; i < wh_graph_view_count(graph); i++) {
+        const wh_prepared *prepared = wh_graph_prepared(graph, i);
+        TARN_TRY(append_section(out, SECTION_COMMIT, wh_graph_view(graph, i)->relation.name,
+                                prepared->watermark_us, tarn_buffer_slice(&prepared->committable),
+                                err));
+    }
+    return append_section(out, SECTION_END, (tarn_slice){0}, 0, (tarn_slice){0}, err);
+}
+
+static tarn_status write_current(tarn_warehouse *warehouse, const wh_chain *chain,
+                                 tarn_error *err) {
+    tarn_buffer text = {.alloc = warehouse->alloc};
+    bool fits = tarn_buffer_printf(&text, "{\"version\": %d, \"epochs\": [", CURRENT_VERSION);
+    for (size_t i = 0; i < chain->count && fits; i++) {
+        fits = tarn_buffer_printf(&text, "%s%llu", i == 0 ? "" : ", ",
+                                  (unsigned long long)chain->epochs[i]);
+    }
+    fits = fits && tarn_buffer_append(&text, TARN_LIT("]}\n"));
+    tarn_status status = fits ? tarn_store_put(warehouse->store, CURRENT_PATH,
+                                               tarn_buffer_slice(&text), TARN_WRITE_REPLACE, err)
+                              : wh_no_memory(err);
+    tarn_buffer_free(&text);
+    return status;
+}
+
+static tarn_status remove_files(tarn_warehouse *warehouse, const wh_chain *old, tarn_error *err) {
+    for (size_t i = 0; i < old->count; i++) {
+        file_name name = checkpoint_name(old->epochs[i]);
+        TARN_TRY(tarn_store_remove(warehouse->store, tarn_slice_from_cstr(name.text), err));
+    }
+    return TARN_OK;
+}
+
+tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_graph *graph, uint64_t epoch,
+                                bool is_full, tarn_slice state, tarn_error *err) {
+    tarn_buffer file = {.alloc = warehouse->alloc};
+    file_name name = checkpoint_name(epoch);
+    tarn_status status = encode_file(graph, state, &file, err);
+    uint64_t file_bytes = file.len;
+    if (status == TARN_OK) {
+        status = tarn_store_put(warehouse->store, tarn_slice_from_cstr(name.text),
+                                tarn_buffer_slice(&file), TARN_WRITE_REPLACE, err);
+    }
+    tarn_buffer_free(&file);
+    if (status != TARN_OK) return status;
+
+    wh_chain *chain = &warehouse->engine.chain;
+    wh_chain old = is_full ? *chain : (wh_chain){0};
+    if (is_full) chain->count = 0;
+    tarn_assert(chain->count < WH_CHAIN_MAX);
+    chain->epochs[chain->count] = epoch;
+    chain->bytes[chain->count] = file_bytes;
+    chain->count++;
+    TARN_TRY(write_current(warehouse, chain, err));
+    return remove_files(warehouse, &old, err);
+}
+
+// ---- committing ----
+
+static tarn_status commit_view(tarn_warehouse *warehouse, const wh_object *view, uint64_t epoch,
+                               tarn_slice committable, int64_t watermark_us, tarn_slice inputs,
+                               int64_t *ret_version, tarn_error *err) {
+    char epoch_text[24];
+    (void)snprintf(epoch_text, sizeof epoch_text, "%llu", (unsigned long long)epoch);
+    (void)warehouse;
+    const tarn_option properties[] = {
+        {TARN_LIT("tarn.epoch"), tarn_slice_from_cstr(epoch_text)},
+        {TARN_LIT("tarn.job"), view->relation.name},
+        {TARN_LIT("tarn.inputs"), inputs},
+    };
+    tarn_table_commit_request request = {
+        .commit_user = view->commit_user,
+        .commit_identifier = (int64_t)epoch,
+        .committable = committable,
+        .create_empty = true,
+        // The end of all time is not an event time that other readers could use.
+        .watermark_us = watermark_us == INT64_MAX ? TARN_NO_WATERMARK : watermark_us,
+        .properties = properties,
+        .property_count = inputs.len == 0 ? 2 : 3,
+    };
+    tarn_status status = tarn_table_commit(view->table, &request, ret_version, err);
+    if (status != TARN_OK) {
+        tarn_error_prefix(err, "view \"" TARN_SLICE_FMT "\", epoch %llu: ",
+                          TARN_SLICE_ARG(view->relation.name), (unsigned long long)epoch);
+    }
+    return status;
+}
+
+tarn_status wh_checkpoint_commit(tarn_warehouse *warehouse, wh_graph *graph, uint64_t epoch,
+                                 tarn_error *err) {
+    tarn_buffer inputs = {.alloc = warehouse->alloc};
+    tarn_status status = TARN_OK;
+    for (size_t i = 0; i < wh_graph_view_count(graph) && status == TARN_OK; i++) {
+        const wh_prepared *prepared = wh_graph_prepared(graph, i);
+        int64_t version = 0;
+        tarn_buffer_clear(&inputs);
+        status = wh_graph_inputs_json(graph, i, &inputs, err);
+        if (status == TARN_OK) {
+            status = commit_view(warehouse, wh_graph_view(graph, i), epoch,
+                                 tarn_buffer_slice(&prepared->committable), prepared->watermark_us,
+                                 tarn_buffer_slice(&inputs), &version, err);
+        }
+        if (status == TARN_OK) wh_graph_set_version(graph, i, version);
+    }
+    tarn_buffer_free(&inputs);
+    return status;
+}
+
+// ---- reading ----
+
+static tarn_status parse_current(tarn_slice text, wh_chain *ret_chain, tarn_error *err) {
+    json_t *root = json_loadb((const char *)text.data, text.len, 0, NULL);
+    const json_t *epochs = json_object_get(root, "epochs");
+    bool good = json_integer_value(json_object_get(root, "version")) == CURRENT_VERSION &&
+                json_is_array(epochs) && json_array_size(epochs) <= WH_CHAIN_MAX;
+    for (size_t i = 0; good && i < json_array_size(epochs); i++) {
+        json_int_t epoch = json_integer_value(json_array_get(epochs, i));
+        good = epoch > 0 && (i == 0 || (uint64_t)epoch > ret_chain->epochs[i - 1]);
+        ret_chain->epochs[i] = (uint64_t)epoch;
+        ret_chain->count = i + 1;
+    }
+    json_decref(root);
+    return good ? TARN_OK : tarn_fail(err, TARN_CORRUPT, "tarn/CURRENT is not a chain of epochs");
+}
+
+// Finishes the commits that the crash may have interrupted. Views dropped since have none.
+static tarn_status commit_again(tarn_warehouse *warehouse, const section *part, uint64_t epoch,
+                                tarn_arena *arena, tarn_error *err) {
+    wh_object *view = wh_catalog_find(warehouse, part->name);
+    if (view == NULL || view->relation.kind != TARN_RELATION_VIEW) {
+        wh_object_unref(view);
+        return TARN_OK;
+    }
+    tarn_slice committable;
+    int64_t version;
+    tarn_status status = unpack(part, arena, &committable, err);
+    if (status == TARN_OK) {
+        status = commit_view(warehouse, view, epoch, committable, part->watermark_us,
+                             (tarn_slice){0}, &version, err);
+    }
+    wh_object_unref(view);
+    return status;
+}
+
+static tarn_status read_file(tarn_warehouse *warehouse, uint64_t epoch, bool is_last,
+                             tarn_arena *arena, tarn_slice *ret_state, uint64_t *ret_bytes,
+                             tarn_error *err) {
+    file_name name = checkpoint_name(epoch);
+    tarn_slice rest;
+    TARN_TRY(tarn_store_get(warehouse->store, tarn_slice_from_cstr(name.text), FILE_BYTES_MAX,
+                            arena, &rest, err));
+    *ret_bytes = rest.len;
+    if (rest.len < MAGIC_BYTES || memcmp(rest.data, magic, MAGIC_BYTES) != 0) {
+        return corrupt(err, "its magic is wrong");
+    }
+    rest = tarn_slice_skip(rest, MAGIC_BYTES);
+    for (;;) {
+        section part;
+        TARN_TRY(next_section(&rest, &part, err));
+        if (part.kind == SECTION_END) return TARN_OK;
+        if (part.kind == SECTION_STATE) TARN_TRY(unpack(&part, arena, ret_state, err));
+        if (part.kind == SECTION_COMMIT && is_last) {
+            TARN_TRY(commit_again(warehouse, &part, epoch, arena, err));
+        }
+    }
+}
+
+// Files of epochs that CURRENT does not name: a crash came before it was replaced, or after.
+static tarn_status remove_strays(tarn_warehouse *warehouse, tarn_arena *arena, tarn_error *err) {
+    tarn_slice *names;
+    size_t count;
+    TARN_TRY(
+        tarn_store_list(warehouse->store, TARN_LIT("tarn/checkpoint"), arena, &names, &count, err));
+    const wh_chain *chain = &warehouse->engine.chain;
+    for (size_t i = 0; i < count; i++) {
+        tarn_slice path;
+        if (!tarn_arena_printf(arena, &path, "tarn/checkpoint/" TARN_SLICE_FMT,
+                               TARN_SLICE_ARG(names[i]))) {
+            return wh_no_memory(err);
+        }
+        bool named = false;
+        for (size_t k = 0; k < chain->count && !named; k++) {
+            file_name name = checkpoint_name(chain->epochs[k]);
+            named = tarn_slice_equal(path, tarn_slice_from_cstr(name.text));
+        }
+        if (!named) TARN_TRY(tarn_store_remove(warehouse->store, path, err));
+    }
+    return TARN_OK;
+}
+
+tarn_status wh_checkpoint_read(tarn_warehouse *warehouse, tarn_arena *arena,
+                               tarn_slice **ret_states, size_t *ret_count, uint64_t *ret_epoch,
+                               tarn_error *err) {
+    wh_chain *chain = &warehouse->engine.chain;
+    *chain = (wh_chain){0};
+    tarn_file_info info;
+    TARN_TRY(tarn_store_stat(warehouse->store, CURRENT_PATH, &info, err));
+    if (info.exists) {
+        tarn_slice text;
+        TARN_TRY(tarn_store_get(warehouse->store, CURRENT_PATH, 1 << 20, arena, &text, err));
+        TARN_TRY(parse_current(text, chain, err));
+    }
+    tarn_slice *states = tarn_arena_new(arena, tarn_slice, chain->count);
+    if (states == NULL) return wh_no_memory(err);
+    for (size_t i = 0; i < chain->count; i++) {
+        tarn_status status = read_file(warehouse, chain->epochs[i], i + 1 == chain->count, arena,
+                                       &states[i], &chain->bytes[i], err);
+        if (status != TARN_OK) {
+            tarn_error_prefix(err,
+                              "checkpoint of epoch %llu: ", (unsigned long long)chain->epochs[i]);
+            return status;
+        }
+    }
+    *ret_states = states;
+    *ret_count = chain->count;
+    *ret_epoch = chain->count == 0 ? 0 : chain->epochs[chain->count - 1];
+    return remove_strays(warehouse, arena, err);
+}

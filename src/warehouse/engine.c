@@ -1,0 +1,400 @@
+// The thread that runs the views: it builds the flow, cuts epochs, makes them durable and commits
+// them.
+//
+//   IDLE ──views──▶ RUNNING ──a job fails──▶ FAILED ──views change──▶ RUNNING
+//
+// An epoch: barrier through the flow → state and prepared commits in hand → checkpoint file and
+// CURRENT durable → snapshots committed → the epoch is visible to aligned reads.
+#include "warehouse/internal.h"
+
+#define NS_PER_MS 1000000
+// Several CREATE MATERIALIZED VIEWs in a row are taken up by one rebuild.
+#define SETTLE_MS 100
+// A chain is folded into a full checkpoint when it has grown to twice the last full one, or is
+// long.
+#define CHAIN_SLACK_BYTES TARN_TUNABLE((uint64_t)64 << 20, (uint64_t)4 << 10)
+#define CHAIN_LENGTH      TARN_TUNABLE((size_t)48, (size_t)4)
+static_assert(CHAIN_LENGTH < WH_CHAIN_MAX, "a full checkpoint comes before the chain is full");
+
+// ---- the flow's side ----
+
+tarn_status wh_engine_epoch_complete(void *context, uint64_t epoch, bool is_full, tarn_slice state,
+                                     tarn_error *err) {
+    tarn_warehouse *warehouse = context;
+    wh_engine *engine = &warehouse->engine;
+    tarn_mutex_lock(engine->lock);
+    tarn_buffer_clear(&engine->state_bytes);
+    bool fits = tarn_buffer_append(&engine->state_bytes, state);
+    engine->completed_epoch = epoch;
+    engine->completed_full = is_full;
+    tarn_cond_broadcast(engine->changed);
+    tarn_mutex_unlock(engine->lock);
+    return fits ? TARN_OK : wh_no_memory(err);
+}
+
+// ---- epochs, on the engine's thread ----
+
+static bool wants_full(const wh_chain *chain) {
+    if (chain->count == 0 || chain->count >= CHAIN_LENGTH) return true;
+    uint64_t delta_bytes = 0;
+    for (size_t i = 1; i < chain->count; i++) delta_bytes += chain->bytes[i];
+    return delta_bytes > 2 * chain->bytes[0] + CHAIN_SLACK_BYTES;
+}
+
+static int64_t now_ns(const tarn_warehouse *warehouse) {
+    return tarn_os_monotonic_ns(warehouse->os);
+}
+
+// What stopped the flow, if it has stopped by itself.
+static tarn_status flow_failure(tarn_warehouse *warehouse, tarn_error *err) {
+    tarn_flow *flow = wh_graph_flow(warehouse->engine.graph);
+    if (!tarn_flow_has_stopped(flow)) return TARN_OK;
+    tarn_status status = tarn_flow_wait(flow, err);
+    return status == TARN_OK ? tarn_fail(err, TARN_CANCELLED, "the flow has ended") : status;
+}
+
+static tarn_status request(tarn_warehouse *warehouse, uint64_t epoch, bool is_full,
+                           tarn_error *err) {
+    tarn_flow *flow = wh_graph_flow(warehouse->engine.graph);
+    bool accepted = false;
+    while (!accepted) {
+        TARN_TRY(tarn_flow_request_barrier(flow, epoch, is_full, &accepted, err));
+        if (accepted) break;
+        TARN_TRY(flow_failure(warehouse, err));
+        // The last barrier's callback is still returning: a matter of microseconds.
+        tarn_mutex_lock(warehouse->engine.lock);
+        (void)tarn_cond_wait_ms(warehouse->engine.changed, warehouse->engine.lock, 1);
+        tarn_mutex_unlock(warehouse->engine.lock);
+    }
+    return TARN_OK;
+}
+
+static tarn_status await_epoch(tarn_warehouse *warehouse, uint64_t epoch, tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
+    for (;;) {
+        tarn_mutex_lock(engine->lock);
+        bool complete = engine->completed_epoch == epoch;
+        if (!complete) (void)tarn_cond_wait_ms(engine->changed, engine->lock, 20);
+        complete = engine->completed_epoch == epoch;
+        tarn_mutex_unlock(engine->lock);
+        if (complete) return TARN_OK;
+        TARN_TRY(flow_failure(warehouse, err));
+    }
+}
+
+static tarn_status commit_epoch(tarn_warehouse *warehouse, uint64_t epoch, bool is_full,
+                                tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
+    TARN_TRY(wh_graph_commit_dead_letters(engine->graph, err));
+    TARN_TRY(wh_checkpoint_write(warehouse, engine->graph, epoch, is_full,
+                                 tarn_buffer_slice(&engine->state_bytes), err));
+    TARN_TRY(wh_checkpoint_commit(warehouse, engine->graph, epoch, err));
+    tarn_mutex_lock(engine->lock);
+    engine->committed_epoch = epoch;
+    wh_graph_epoch_committed(engine->graph);
+    tarn_cond_broadcast(engine->changed);
+    tarn_mutex_unlock(engine->lock);
+    return TARN_OK;
+}
+
+// Cuts, makes durable and commits one epoch.
+static tarn_status run_epoch(tarn_warehouse *warehouse, tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
+    uint64_t epoch = engine->committed_epoch + 1;
+    bool is_full = wants_full(&engine->chain);
+    engine->rows_at_barrier = wh_graph_leaf_rows(engine->graph);
+    TARN_TRY(request(warehouse, epoch, is_full, err));
+    TARN_TRY(await_epoch(warehouse, epoch, err));
+    return commit_epoch(warehouse, epoch, is_full, err);
+}
+
+// ---- building and stopping ----
+
+static void fail_jobs(tarn_warehouse *warehouse, const tarn_error *error) {
+    wh_engine *engine = &warehouse->engine;
+    tarn_mutex_lock(engine->lock);
+    wh_graph *graph = engine->graph;
+    engine->graph = NULL;
+    engine->state = WH_ENGINE_FAILED;
+    engine->error = *error;
+    tarn_cond_broadcast(engine->changed);
+    tarn_mutex_unlock(engine->lock);
+    wh_graph_free(graph);
+}
+
+static bool has_views(tarn_warehouse *warehouse) {
+    bool found = false;
+    tarn_mutex_lock(warehouse->catalog_lock);
+    for (size_t i = 0; i < warehouse->objects.count && !found; i++) {
+        found = warehouse->objects.items[i]->relation.kind == TARN_RELATION_VIEW;
+    }
+    tarn_mutex_unlock(warehouse->catalog_lock);
+    return found;
+}
+
+static tarn_status start_graph(tarn_warehouse *warehouse, tarn_arena *arena, wh_graph **ret_graph,
+                               tarn_error *err) {
+    tarn_slice *states;
+    size_t state_count;
+    uint64_t epoch;
+    wh_graph *graph = NULL;
+    TARN_TRY(wh_checkpoint_read(warehouse, arena, &states, &state_count, &epoch, err));
+    warehouse->engine.committed_epoch = epoch;
+    if (!has_views(warehouse)) return TARN_OK;
+    TARN_TRY(wh_graph_new(warehouse, states, state_count, &graph, err));
+    warehouse->engine.completed_epoch = epoch;
+    tarn_status status = tarn_flow_start(wh_graph_flow(graph), err);
+    if (status != TARN_OK) {
+        wh_graph_free(graph);
+        return status;
+    }
+    *ret_graph = graph;
+    return TARN_OK;
+}
+
+static void build(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    tarn_error error = {0};
+    wh_graph *graph = NULL;
+    tarn_status status = start_graph(warehouse, &arena, &graph, &error);
+    tarn_arena_reset(&arena);
+    tarn_mutex_lock(engine->lock);
+    engine->graph = graph;
+    engine->rows_at_barrier = UINT64_MAX; // the first epoch of a graph is always cut
+    engine->state = status != TARN_OK ? WH_ENGINE_FAILED
+                    : graph == NULL   ? WH_ENGINE_IDLE
+                                      : WH_ENGINE_RUNNING;
+    if (status != TARN_OK) engine->error = error;
+    tarn_cond_broadcast(engine->changed);
+    tarn_mutex_unlock(engine->lock);
+}
+
+static bool has_news(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    return wh_graph_leaf_rows(engine->graph) != engine->rows_at_barrier;
+}
+
+// Takes a last checkpoint, so that the next graph starts where this one was, and frees the flow.
+static void stop_graph(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    tarn_error error = {0};
+    if (engine->graph == NULL) return;
+    if (has_news(warehouse) && run_epoch(warehouse, &error) != TARN_OK) {
+        fail_jobs(warehouse, &error);
+        return;
+    }
+    tarn_mutex_lock(engine->lock);
+    wh_graph *graph = engine->graph;
+    engine->graph = NULL;
+    engine->state = WH_ENGINE_IDLE;
+    tarn_mutex_unlock(engine->lock);
+    wh_graph_free(graph);
+}
+
+// ---- the loop ----
+
+typedef struct engine_work {
+    bool stop;
+    bool rebuild;
+    bool quiesce;
+    uint64_t flush; // the newest ticket to serve; 0: none
+} engine_work;
+
+// Waits for something to do, at most until the next epoch is due.
+static engine_work wait_for_work(tarn_warehouse *warehouse, int64_t due_ns) {
+    wh_engine *engine = &warehouse->engine;
+    engine_work work = {0};
+    tarn_mutex_lock(engine->lock);
+    for (;;) {
+        int64_t now = now_ns(warehouse);
+        work.stop = engine->stopping;
+        work.quiesce = engine->quiesce;
+        work.flush = engine->flush_wanted > engine->flush_done ? engine->flush_wanted : 0;
+        work.rebuild = engine->rebuild && (work.flush > 0 || now >= engine->rebuild_after_ns);
+        if (work.stop || work.quiesce || work.rebuild || work.flush > 0) break;
+        bool running = engine->state == WH_ENGINE_RUNNING;
+        if (running && now >= due_ns) break;
+        int64_t until_ns = running ? due_ns : INT64_MAX;
+        if (engine->rebuild && engine->rebuild_after_ns < until_ns) {
+            until_ns = engine->rebuild_after_ns;
+        }
+        if (until_ns == INT64_MAX) {
+            tarn_cond_wait(engine->changed, engine->lock);
+        } else {
+            (void)tarn_cond_wait_ms(engine->changed, engine->lock,
+                                    (until_ns - now) / NS_PER_MS + 1);
+        }
+    }
+    if (work.rebuild) engine->rebuild = false;
+    tarn_mutex_unlock(engine->lock);
+    return work;
+}
+
+// One epoch more if there is anything new; a failure ends the jobs.
+static void advance(tarn_warehouse *warehouse) {
+    tarn_error error = {0};
+    wh_engine *engine = &warehouse->engine;
+    if (engine->graph == NULL) return;
+    tarn_status status = flow_failure(warehouse, &error);
+    if (status == TARN_OK && has_news(warehouse)) status = run_epoch(warehouse, &error);
+    if (status != TARN_OK) fail_jobs(warehouse, &error);
+}
+
+// Sources that never end are flushed once they have nothing to deliver; meanwhile epochs go on.
+static bool is_flushed(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    if (engine->graph == NULL) return true;
+    return tarn_flow_is_drained(wh_graph_flow(engine->graph)) && !has_news(warehouse);
+}
+
+static void serve_flush(tarn_warehouse *warehouse, uint64_t ticket) {
+    wh_engine *engine = &warehouse->engine;
+    if (engine->graph != NULL && tarn_flow_is_drained(wh_graph_flow(engine->graph))) {
+        advance(warehouse);
+    }
+    bool done = is_flushed(warehouse);
+    tarn_mutex_lock(engine->lock);
+    if (done && !engine->rebuild) {
+        engine->flush_done = ticket;
+        tarn_cond_broadcast(engine->changed);
+    } else {
+        (void)tarn_cond_wait_ms(engine->changed, engine->lock, 2);
+    }
+    tarn_mutex_unlock(engine->lock);
+}
+
+static void serve_quiesce(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    stop_graph(warehouse);
+    tarn_mutex_lock(engine->lock);
+    engine->quiet = true;
+    tarn_cond_broadcast(engine->changed);
+    while (engine->quiesce && !engine->stopping) tarn_cond_wait(engine->changed, engine->lock);
+    engine->quiet = false;
+    tarn_mutex_unlock(engine->lock);
+}
+
+static void run(void *context) {
+    tarn_warehouse *warehouse = context;
+    int64_t due_ns = now_ns(warehouse);
+    for (;;) {
+        engine_work work = wait_for_work(warehouse, due_ns);
+        if (work.stop) break;
+        if (work.quiesce) {
+            serve_quiesce(warehouse);
+            continue;
+        }
+        if (work.rebuild) {
+            stop_graph(warehouse);
+            build(warehouse);
+        }
+        int64_t interval_ms =
+            atomic_load_explicit(&warehouse->checkpoint_interval_ms, memory_order_relaxed);
+        if (now_ns(warehouse) >= due_ns) {
+            advance(warehouse);
+            due_ns = now_ns(warehouse) + interval_ms * NS_PER_MS;
+        }
+        if (work.flush > 0) serve_flush(warehouse, work.flush);
+    }
+    stop_graph(warehouse);
+}
+
+// ---- what others ask ----
+
+tarn_status wh_engine_open(tarn_warehouse *warehouse, tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
+    engine->state_bytes.alloc = warehouse->alloc;
+    build(warehouse);
+    // A warehouse whose views cannot start still opens: its tables can be read, the views repaired.
+    return tarn_thread_start(run, warehouse, &engine->thread, err);
+}
+
+void wh_engine_close(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    if (engine->thread != NULL) {
+        tarn_mutex_lock(engine->lock);
+        engine->stopping = true;
+        tarn_cond_broadcast(engine->changed);
+        tarn_mutex_unlock(engine->lock);
+        tarn_thread_join(engine->thread);
+    }
+    wh_graph_free(engine->graph);
+    tarn_buffer_free(&engine->state_bytes);
+}
+
+void wh_engine_rebuild(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    tarn_mutex_lock(engine->lock);
+    engine->rebuild = true;
+    engine->quiesce = false;
+    engine->rebuild_after_ns = now_ns(warehouse) + (int64_t)SETTLE_MS * NS_PER_MS;
+    tarn_cond_broadcast(engine->changed);
+    tarn_mutex_unlock(engine->lock);
+}
+
+tarn_status wh_engine_quiesce(tarn_warehouse *warehouse, tarn_error *err) {
+    (void)err;
+    wh_engine *engine = &warehouse->engine;
+    tarn_mutex_lock(engine->lock);
+    engine->quiesce = true;
+    tarn_cond_broadcast(engine->changed);
+    while (!engine->quiet) tarn_cond_wait(engine->changed, engine->lock);
+    tarn_mutex_unlock(engine->lock);
+    return TARN_OK;
+}
+
+static tarn_status job_error(const wh_engine *engine, tarn_error *err) {
+    if (err != NULL) *err = engine->error;
+    tarn_error_prefix(err, "the views have stopped: ");
+    tarn_error_hint(err, "See tarn.jobs; dropping or creating a view starts them again.");
+    return engine->error.status;
+}
+
+tarn_status wh_engine_flush(tarn_warehouse *warehouse, const atomic_bool *cancelled,
+                            tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
+    tarn_status status = TARN_OK;
+    tarn_mutex_lock(engine->lock);
+    uint64_t ticket = ++engine->flush_wanted;
+    tarn_cond_broadcast(engine->changed);
+    while (engine->flush_done < ticket) {
+        if (engine->state == WH_ENGINE_FAILED && !engine->rebuild) break;
+        if (atomic_load_explicit(cancelled, memory_order_relaxed)) {
+            status = tarn_fail(err, TARN_CANCELLED, "canceling statement due to user request");
+            tarn_error_locate(err, "57014", 0);
+            break;
+        }
+        (void)tarn_cond_wait_ms(engine->changed, engine->lock, 50);
+    }
+    if (status == TARN_OK && engine->state == WH_ENGINE_FAILED) status = job_error(engine, err);
+    tarn_mutex_unlock(engine->lock);
+    return status;
+}
+
+uint64_t wh_engine_committed_epoch(tarn_warehouse *warehouse) {
+    tarn_mutex_lock(warehouse->engine.lock);
+    uint64_t epoch = warehouse->engine.committed_epoch;
+    tarn_mutex_unlock(warehouse->engine.lock);
+    return epoch;
+}
+
+void wh_engine_wake(tarn_warehouse *warehouse) {
+    tarn_mutex_lock(warehouse->engine.lock);
+    tarn_cond_broadcast(warehouse->engine.changed);
+    tarn_mutex_unlock(warehouse->engine.lock);
+}
+
+tarn_status tarn_warehouse_progress(tarn_warehouse *warehouse, tarn_arena *arena,
+                                    tarn_progress *ret_progress, tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
+    tarn_progress progress = {0};
+    tarn_status status = TARN_OK;
+    tarn_mutex_lock(engine->lock); // keeps the graph
+    progress.epoch = engine->committed_epoch;
+    if (engine->graph != NULL) status = wh_graph_progress(engine->graph, arena, &progress, err);
+    tarn_mutex_unlock(engine->lock);
+    if (status == TARN_OK) *ret_progress = progress;
+    return status;
+}
