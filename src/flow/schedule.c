@@ -493,6 +493,13 @@ bool tarn_flow_is_drained(tarn_flow *flow) {
     return drained;
 }
 
+bool tarn_flow_has_stopped(tarn_flow *flow) {
+    tarn_mutex_lock(flow->lock);
+    bool stopped = flow->state == FLOW_STOPPED;
+    tarn_mutex_unlock(flow->lock);
+    return stopped;
+}
+
 void tarn_flow_finish(tarn_flow *flow) {
     tarn_mutex_lock(flow->lock);
     flow->finishing = true;

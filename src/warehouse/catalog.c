@@ -15,8 +15,17 @@ tarn_status wh_no_memory(tarn_error *err) {
 
 // ---- objects ----
 
+wh_id wh_new_id(const tarn_warehouse *warehouse) {
+    uint8_t random[8];
+    wh_id id;
+    tarn_os_random(warehouse->os, random, sizeof random);
+    (void)snprintf(id.text, sizeof id.text, "tarn-%016llx",
+                   (unsigned long long)tarn_load_u64(random));
+    return id;
+}
+
 tarn_status wh_object_new(tarn_warehouse *warehouse, tarn_relation_kind kind, tarn_slice name,
-                          wh_object **ret_object, tarn_error *err) {
+                          tarn_slice id, wh_object **ret_object, tarn_error *err) {
     wh_object *object = tarn_alloc_new(warehouse->alloc, wh_object, 1);
     if (object == NULL) return wh_no_memory(err);
     object->alloc = warehouse->alloc;
@@ -26,7 +35,8 @@ tarn_status wh_object_new(tarn_warehouse *warehouse, tarn_relation_kind kind, ta
     object->relation.schema_name = WH_PUBLIC;
     object->relation.time_column = -1;
     object->relation.handle = object;
-    if (!tarn_arena_copy(&object->arena, name, &object->relation.name)) {
+    if (!tarn_arena_copy(&object->arena, name, &object->relation.name) ||
+        !tarn_arena_copy(&object->arena, id, &object->id)) {
         wh_object_unref(object);
         return wh_no_memory(err);
     }
@@ -100,6 +110,11 @@ static tarn_status describe_table(wh_object *object, tarn_error *err) {
     const tarn_table_definition *definition = tarn_table_definition_of(object->table);
     TARN_TRY(tarn_schema_copy(&definition->schema, &object->arena, &object->relation.schema, err));
     TARN_TRY(describe_key(object, definition, err));
+    for (size_t i = 0; i < definition->option_count; i++) {
+        if (tarn_slice_equal(definition->options[i].key, TARN_LIT("tarn.id"))) {
+            object->id = definition->options[i].value;
+        }
+    }
     // A table can always be written to by statements that retract: only sources never do.
     object->relation.append_only = false;
     tarn_arena scratch;
@@ -209,7 +224,7 @@ static tarn_status binding_find(void *context, tarn_slice schema_name, tarn_slic
         wh_object *object = wh_catalog_find(binding->warehouse, name);
         if (object != NULL) return hand_out(binding, object, ret_relation, err);
     }
-    *ret_relation = wh_system_find(schema_name, name);
+    *ret_relation = wh_system_find(binding->warehouse, schema_name, name);
     return TARN_OK;
 }
 
@@ -250,9 +265,7 @@ static json_t *object_json(const wh_object *object) {
     int failed = json_object_set_new(entry, "kind", json_string(is_view ? "view" : "source"));
     failed |= json_object_set_new(entry, "name", text_json(object->relation.name));
     failed |= json_object_set_new(entry, "sql", text_json(object->sql));
-    if (is_view) {
-        failed |= json_object_set_new(entry, "commit_user", text_json(object->commit_user));
-    }
+    failed |= json_object_set_new(entry, "id", text_json(object->id));
     if (failed == 0) return entry;
     json_decref(entry);
     return NULL;
@@ -291,7 +304,8 @@ static tarn_slice member(const json_t *entry, const char *key) {
     return (tarn_slice){(const uint8_t *)json_string_value(text), json_string_length(text)};
 }
 
-static tarn_status load_source(tarn_warehouse *warehouse, tarn_slice sql, tarn_error *err) {
+static tarn_status load_source(tarn_warehouse *warehouse, tarn_slice sql, tarn_slice id,
+                               tarn_error *err) {
     tarn_arena arena;
     tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
     wh_binding binding = {.warehouse = warehouse, .arena = &arena};
@@ -302,7 +316,7 @@ static tarn_status load_source(tarn_warehouse *warehouse, tarn_slice sql, tarn_e
     if (status == TARN_OK && statement->kind != TARN_STATEMENT_CREATE_SOURCE) {
         status = tarn_fail(err, TARN_CORRUPT, "it is not a CREATE SOURCE statement");
     }
-    if (status == TARN_OK) status = wh_define_source(warehouse, statement, &object, err);
+    if (status == TARN_OK) status = wh_define_source(warehouse, statement, id, &object, err);
     if (status == TARN_OK) status = wh_catalog_add(warehouse, object, err);
     wh_binding_release(&binding);
     tarn_arena_reset(&arena);
@@ -315,10 +329,10 @@ static tarn_status load_entry(tarn_warehouse *warehouse, const json_t *entry, ta
     tarn_slice sql = member(entry, "sql");
     tarn_status status;
     if (tarn_slice_equal(kind, TARN_LIT("source"))) {
-        status = load_source(warehouse, sql, err);
+        status = load_source(warehouse, sql, member(entry, "id"), err);
     } else if (tarn_slice_equal(kind, TARN_LIT("view"))) {
         wh_object *object = NULL;
-        status = wh_define_view(warehouse, sql, member(entry, "commit_user"), false, &object, err);
+        status = wh_define_view(warehouse, sql, member(entry, "id"), false, &object, err);
         if (status == TARN_OK) status = wh_catalog_add(warehouse, object, err);
     } else {
         status = tarn_fail(err, TARN_CORRUPT, "it is of an unknown kind");
@@ -352,7 +366,7 @@ static tarn_status load_table(tarn_warehouse *warehouse, const json_t *entries, 
                               tarn_error *err) {
     if (is_defined(entries, name)) return TARN_OK;
     wh_object *object = NULL;
-    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_TABLE, name, &object, err));
+    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_TABLE, name, (tarn_slice){0}, &object, err));
     tarn_slice path;
     bool exists = false;
     tarn_status status = wh_table_path(name, &object->arena, &path, err);

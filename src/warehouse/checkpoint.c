@@ -166,19 +166,18 @@ tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_graph *graph, uint
 
 // ---- committing ----
 
-static tarn_status commit_view(tarn_warehouse *warehouse, const wh_object *view, uint64_t epoch,
-                               tarn_slice committable, int64_t watermark_us, tarn_slice inputs,
-                               int64_t *ret_version, tarn_error *err) {
+static tarn_status commit_view(const wh_object *view, uint64_t epoch, tarn_slice committable,
+                               int64_t watermark_us, tarn_slice inputs, int64_t *ret_version,
+                               tarn_error *err) {
     char epoch_text[24];
     (void)snprintf(epoch_text, sizeof epoch_text, "%llu", (unsigned long long)epoch);
-    (void)warehouse;
     const tarn_option properties[] = {
         {TARN_LIT("tarn.epoch"), tarn_slice_from_cstr(epoch_text)},
         {TARN_LIT("tarn.job"), view->relation.name},
         {TARN_LIT("tarn.inputs"), inputs},
     };
     tarn_table_commit_request request = {
-        .commit_user = view->commit_user,
+        .commit_user = view->id,
         .commit_identifier = (int64_t)epoch,
         .committable = committable,
         .create_empty = true,
@@ -205,7 +204,7 @@ tarn_status wh_checkpoint_commit(tarn_warehouse *warehouse, wh_graph *graph, uin
         tarn_buffer_clear(&inputs);
         status = wh_graph_inputs_json(graph, i, &inputs, err);
         if (status == TARN_OK) {
-            status = commit_view(warehouse, wh_graph_view(graph, i), epoch,
+            status = commit_view(wh_graph_view(graph, i), epoch,
                                  tarn_buffer_slice(&prepared->committable), prepared->watermark_us,
                                  tarn_buffer_slice(&inputs), &version, err);
         }
@@ -244,8 +243,8 @@ static tarn_status commit_again(tarn_warehouse *warehouse, const section *part, 
     int64_t version;
     tarn_status status = unpack(part, arena, &committable, err);
     if (status == TARN_OK) {
-        status = commit_view(warehouse, view, epoch, committable, part->watermark_us,
-                             (tarn_slice){0}, &version, err);
+        status = commit_view(view, epoch, committable, part->watermark_us, (tarn_slice){0},
+                             &version, err);
     }
     wh_object_unref(view);
     return status;

@@ -90,10 +90,10 @@ static tarn_status fill_source(tarn_warehouse *warehouse, const tarn_statement *
 }
 
 tarn_status wh_define_source(tarn_warehouse *warehouse, const tarn_statement *statement,
-                             wh_object **ret_object, tarn_error *err) {
+                             tarn_slice id, wh_object **ret_object, tarn_error *err) {
     wh_object *object = NULL;
-    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_SOURCE, statement->create_source.name, &object,
-                           err));
+    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_SOURCE, statement->create_source.name, id,
+                           &object, err));
     tarn_status status = fill_source(warehouse, statement, object, err);
     if (status != TARN_OK) {
         wh_object_unref(object);
@@ -195,12 +195,9 @@ static tarn_status describe_view(wh_object *object, const tarn_statement *statem
     return TARN_OK;
 }
 
-static tarn_status fill_view(tarn_warehouse *warehouse, tarn_slice sql, tarn_slice commit_user,
-                             bool create, wh_object *object, tarn_error *err) {
-    if (!tarn_arena_copy(&object->arena, sql, &object->sql) ||
-        !tarn_arena_copy(&object->arena, commit_user, &object->commit_user)) {
-        return wh_no_memory(err);
-    }
+static tarn_status fill_view(tarn_warehouse *warehouse, tarn_slice sql, bool create,
+                             wh_object *object, tarn_error *err) {
+    if (!tarn_arena_copy(&object->arena, sql, &object->sql)) return wh_no_memory(err);
     wh_binding binding = {.warehouse = warehouse, .arena = &object->arena};
     tarn_catalog_reader reader = wh_binding_reader(&binding);
     const tarn_statement *statement = NULL;
@@ -217,11 +214,11 @@ static tarn_status fill_view(tarn_warehouse *warehouse, tarn_slice sql, tarn_sli
     return status;
 }
 
-tarn_status wh_define_view(tarn_warehouse *warehouse, tarn_slice sql, tarn_slice commit_user,
-                           bool create, wh_object **ret_object, tarn_error *err) {
+tarn_status wh_define_view(tarn_warehouse *warehouse, tarn_slice sql, tarn_slice id, bool create,
+                           wh_object **ret_object, tarn_error *err) {
     wh_object *object = NULL;
-    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_VIEW, (tarn_slice){0}, &object, err));
-    tarn_status status = fill_view(warehouse, sql, commit_user, create, object, err);
+    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_VIEW, (tarn_slice){0}, id, &object, err));
+    tarn_status status = fill_view(warehouse, sql, create, object, err);
     if (status != TARN_OK) {
         wh_object_unref(object);
         return status;
@@ -254,9 +251,11 @@ static tarn_status create_table_locked(tarn_warehouse *warehouse, const tarn_sta
     if (exists) return TARN_OK;
 
     wh_object *object = NULL;
-    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_TABLE, name, &object, err));
+    wh_id id = wh_new_id(warehouse);
+    TARN_TRY(wh_object_new(warehouse, TARN_RELATION_TABLE, name, tarn_slice_from_cstr(id.text),
+                           &object, err));
     size_t option_count = statement->create_table.option_count;
-    tarn_option *options = tarn_arena_new(&object->arena, tarn_option, option_count);
+    tarn_option *options = tarn_arena_new(&object->arena, tarn_option, option_count + 1);
     tarn_slice path = {0};
     tarn_status status =
         options == NULL ? wh_no_memory(err) : wh_table_path(name, &object->arena, &path, err);
@@ -265,6 +264,7 @@ static tarn_status create_table_locked(tarn_warehouse *warehouse, const tarn_sta
             options[i] = (tarn_option){statement->create_table.options[i].key,
                                        statement->create_table.options[i].value};
         }
+        options[option_count] = (tarn_option){TARN_LIT("tarn.id"), object->id};
         tarn_table_definition definition = {
             .schema = statement->create_table.schema,
             .partition_keys = statement->create_table.partition_keys,
@@ -272,7 +272,7 @@ static tarn_status create_table_locked(tarn_warehouse *warehouse, const tarn_sta
             .primary_keys = statement->create_table.primary_key,
             .primary_key_count = statement->create_table.primary_key_count,
             .options = options,
-            .option_count = option_count,
+            .option_count = option_count + 1,
         };
         status = tarn_table_create(warehouse->store, path, &definition, warehouse->alloc, err);
     }
@@ -377,8 +377,9 @@ static tarn_status create_source_locked(tarn_warehouse *warehouse, const tarn_st
                         statement->create_source.if_not_exists, &exists, err));
     *ret_created = !exists;
     if (exists) return TARN_OK;
+    wh_id id = wh_new_id(warehouse);
     wh_object *object = NULL;
-    TARN_TRY(wh_define_source(warehouse, statement, &object, err));
+    TARN_TRY(wh_define_source(warehouse, statement, tarn_slice_from_cstr(id.text), &object, err));
     tarn_status status =
         object->connector->validate(warehouse->os, warehouse->alloc, &object->spec, err);
     if (status != TARN_OK) {
@@ -414,16 +415,10 @@ static tarn_status create_view_locked(tarn_warehouse *warehouse, const tarn_stat
     *ret_created = !exists;
     if (exists) return TARN_OK;
 
-    // A commit user of its own: versions of an earlier view of that name do not count as this
-    // one's.
-    uint8_t random[8];
-    char user[64];
-    tarn_os_random(warehouse->os, random, sizeof random);
-    (void)snprintf(user, sizeof user, "tarn-view-%016llx",
-                   (unsigned long long)tarn_load_u64(random));
+    wh_id id = wh_new_id(warehouse);
     wh_object *object = NULL;
-    TARN_TRY(
-        wh_define_view(warehouse, statement->text, tarn_slice_from_cstr(user), true, &object, err));
+    TARN_TRY(wh_define_view(warehouse, statement->text, tarn_slice_from_cstr(id.text), true,
+                            &object, err));
     TARN_TRY(publish(warehouse, object, err));
     wh_engine_rebuild(warehouse);
     return TARN_OK;

@@ -38,7 +38,7 @@ typedef struct graph_leaf {
 typedef struct graph_view {
     wh_object *object; // a reference
     tarn_node output;
-    tarn_slice prefix; // "view/<name>/"
+    tarn_slice prefix; // "view/<name>#<id>/": state is found again only by the same view
     wh_prepared prepared;
     struct wh_graph *graph;
     _Atomic int64_t version; // newest committed snapshot
@@ -457,8 +457,9 @@ static tarn_status add_view(wh_graph *graph, graph_view *view, tarn_error *err) 
     tarn_warehouse *warehouse = graph->warehouse;
     wh_object *object = view->object;
     tarn_slice sink_name;
-    if (!tarn_arena_printf(&graph->arena, &view->prefix, "view/" TARN_SLICE_FMT "/",
-                           TARN_SLICE_ARG(object->relation.name)) ||
+    if (!tarn_arena_printf(&graph->arena, &view->prefix,
+                           "view/" TARN_SLICE_FMT "#" TARN_SLICE_FMT "/",
+                           TARN_SLICE_ARG(object->relation.name), TARN_SLICE_ARG(object->id)) ||
         !tarn_arena_printf(&graph->arena, &sink_name, TARN_SLICE_FMT "sink",
                            TARN_SLICE_ARG(view->prefix))) {
         return wh_no_memory(err);

@@ -45,13 +45,14 @@ typedef struct wh_object {
     tarn_relation relation;
     tarn_slice sql;    // sources and views: the CREATE statement
     tarn_table *table; // tables and views
+    // Random: tells an object from a later one of the same name. Views commit under it.
+    tarn_slice id;
 
     const tarn_connector *connector; // sources
     tarn_connector_spec spec;
 
     const tarn_plan *plan; // views
     bool emit_on_close;
-    tarn_slice commit_user;
     struct wh_object **inputs; // one reference each
     size_t input_count;
 
@@ -137,7 +138,8 @@ struct tarn_warehouse {
     tarn_mutex *ddl_lock;     // one definition changes at a time
     tarn_mutex *catalog_lock; // guards objects
     wh_object_list objects;
-    tarn_mutex *write_lock; // one statement writes tables at a time
+    const tarn_relation *system_relations; // immutable
+    tarn_mutex *write_lock;                // one statement writes tables at a time
 
     wh_engine engine;
 };
@@ -176,7 +178,12 @@ TARN_MUST_USE tarn_status wh_catalog_list(tarn_warehouse *warehouse, wh_object_l
 TARN_MUST_USE bool wh_list_push(const tarn_alloc *alloc, wh_object_list *list, wh_object *object);
 void wh_list_release(const tarn_alloc *alloc, wh_object_list *list); // unrefs all
 TARN_MUST_USE tarn_status wh_object_new(tarn_warehouse *warehouse, tarn_relation_kind kind,
-                                        tarn_slice name, wh_object **ret_object, tarn_error *err);
+                                        tarn_slice name, tarn_slice id, wh_object **ret_object,
+                                        tarn_error *err);
+typedef struct wh_id {
+    char text[32];
+} wh_id;
+wh_id wh_new_id(const tarn_warehouse *warehouse);
 // Opens the table of the object and describes the relation by it.
 TARN_MUST_USE tarn_status wh_object_open_table(tarn_warehouse *warehouse, wh_object *object,
                                                tarn_error *err);
@@ -188,8 +195,8 @@ tarn_status wh_table_path(tarn_slice name, tarn_arena *arena, tarn_slice *ret_pa
 // From a bound CREATE SOURCE / CREATE MATERIALIZED VIEW to an object (its table is opened, and
 // created when `create` is set).
 TARN_MUST_USE tarn_status wh_define_source(tarn_warehouse *warehouse,
-                                           const tarn_statement *statement, wh_object **ret_object,
-                                           tarn_error *err);
+                                           const tarn_statement *statement, tarn_slice id,
+                                           wh_object **ret_object, tarn_error *err);
 TARN_MUST_USE tarn_status wh_define_view(tarn_warehouse *warehouse, tarn_slice sql,
                                          tarn_slice commit_user, bool create,
                                          wh_object **ret_object, tarn_error *err);
@@ -272,8 +279,10 @@ struct tarn_result {
 
 // ---- system.c ----
 
+TARN_MUST_USE tarn_status wh_system_open(tarn_warehouse *warehouse, tarn_error *err);
 // NULL when there is no such system table.
-const tarn_relation *wh_system_find(tarn_slice schema_name, tarn_slice name);
+const tarn_relation *wh_system_find(const tarn_warehouse *warehouse, tarn_slice schema_name,
+                                    tarn_slice name);
 TARN_MUST_USE tarn_status wh_system_fill(
     tarn_warehouse *warehouse, const tarn_relation *relation, tarn_chunk_builder *builder,
     tarn_status (*full)(void *context, tarn_chunk_builder *builder, tarn_error *err), void *context,
@@ -328,7 +337,7 @@ TARN_MUST_USE tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_grap
                                               tarn_error *err);
 // Reads the chain. The states are in `arena`; `commits` of the last epoch are done again.
 TARN_MUST_USE tarn_status wh_checkpoint_read(tarn_warehouse *warehouse, tarn_arena *arena,
-                                             tarn_slice *ret_states, size_t *ret_count,
+                                             tarn_slice **ret_states, size_t *ret_count,
                                              uint64_t *ret_epoch, tarn_error *err);
 // Commits each view's prepared files as the version of `epoch`.
 TARN_MUST_USE tarn_status wh_checkpoint_commit(tarn_warehouse *warehouse, wh_graph *graph,

@@ -87,13 +87,14 @@ tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object, tarn_table_w
     if (status != TARN_OK) return status;
     // Relaxed: the views look at the table itself, which is its own synchronisation.
     atomic_fetch_add_explicit(&object->changes, 1, memory_order_relaxed);
-    wh_engine_wake(warehouse);
     return TARN_OK;
 }
 
 // Writers of one process take turns: a writer learns its sequence numbers from the last version.
 static tarn_status load_commit(table_load *load, tarn_error *err) {
-    return wh_commit(load->warehouse, load->object, load->writer, err);
+    TARN_TRY(wh_commit(load->warehouse, load->object, load->writer, err));
+    wh_engine_wake(load->warehouse);
+    return TARN_OK;
 }
 
 // ---- INSERT ----
@@ -371,17 +372,21 @@ tarn_status wh_copy(tarn_session *session, const tarn_statement *statement, uint
 
 // ---- append ----
 
-static tarn_status append_mapped(tarn_session *session, table_load *load, const tarn_schema *schema,
-                                 const tarn_chunk *chunk, tarn_arena *arena, tarn_error *err) {
-    const tarn_schema *target = &load->object->relation.schema;
-    ptrdiff_t *sources = tarn_arena_new(arena, ptrdiff_t, target->field_count);
-    if (sources == NULL) return wh_no_memory(err);
+typedef tarn_status (*next_chunk)(void *context, tarn_arena *arena, tarn_chunk *ret_chunk,
+                                  bool *ret_found, tarn_error *err);
+
+static tarn_status match_columns(const wh_object *object, const tarn_schema *schema,
+                                 ptrdiff_t *sources, tarn_error *err) {
+    const tarn_schema *target = &object->relation.schema;
     for (size_t i = 0; i < target->field_count; i++) {
         sources[i] = tarn_schema_find(schema, target->fields[i].name);
         if (sources[i] < 0) continue;
         if (!tarn_type_equal(schema->fields[sources[i]].type, target->fields[i].type)) {
-            return tarn_fail(err, TARN_INVALID, "column \"" TARN_SLICE_FMT "\" is of another type",
-                             TARN_SLICE_ARG(target->fields[i].name));
+            (void)tarn_fail(err, TARN_INVALID,
+                            "column \"" TARN_SLICE_FMT "\" is of another type in the table",
+                            TARN_SLICE_ARG(target->fields[i].name));
+            tarn_error_locate(err, "42804", 0);
+            return TARN_INVALID;
         }
     }
     for (size_t i = 0; i < schema->field_count; i++) {
@@ -389,17 +394,36 @@ static tarn_status append_mapped(tarn_session *session, table_load *load, const 
         (void)tarn_fail(
             err, TARN_INVALID,
             "column \"" TARN_SLICE_FMT "\" of relation \"" TARN_SLICE_FMT "\" does not exist",
-            TARN_SLICE_ARG(schema->fields[i].name), TARN_SLICE_ARG(load->object->relation.name));
+            TARN_SLICE_ARG(schema->fields[i].name), TARN_SLICE_ARG(object->relation.name));
         tarn_error_locate(err, "42703", 0);
         return TARN_INVALID;
     }
-    (void)session;
-    column_map map = {target, sources};
-    return load_mapped(load, &map, chunk, err);
+    return TARN_OK;
+}
+
+static tarn_status append_all(table_load *load, const tarn_schema *schema, next_chunk next,
+                              void *context, tarn_arena *arena, tarn_error *err) {
+    size_t count = load->object->relation.schema.field_count;
+    ptrdiff_t *sources = tarn_arena_new(arena, ptrdiff_t, count);
+    if (sources == NULL) return wh_no_memory(err);
+    TARN_TRY(match_columns(load->object, schema, sources, err));
+    column_map map = {&load->object->relation.schema, sources};
+    tarn_arena batch_arena;
+    tarn_arena_init(&batch_arena, load->warehouse->alloc, SIZE_MAX);
+    tarn_chunk chunk;
+    bool found = false;
+    tarn_status status = next(context, &batch_arena, &chunk, &found, err);
+    while (status == TARN_OK && found) {
+        status = load_mapped(load, &map, &chunk, err);
+        tarn_arena_clear(&batch_arena);
+        if (status == TARN_OK) status = next(context, &batch_arena, &chunk, &found, err);
+    }
+    tarn_arena_reset(&batch_arena);
+    return status;
 }
 
 tarn_status tarn_session_append(tarn_session *session, tarn_slice table, const tarn_schema *schema,
-                                const tarn_chunk *chunk, tarn_error *err) {
+                                next_chunk next, void *context, tarn_error *err) {
     tarn_warehouse *warehouse = session->warehouse;
     wh_object *object = wh_catalog_find(warehouse, table);
     if (object == NULL) {
@@ -414,9 +438,7 @@ tarn_status tarn_session_append(tarn_session *session, tarn_slice table, const t
     table_load load = {0};
     tarn_mutex_lock(warehouse->write_lock);
     tarn_status status = load_open(session, object, &load, err);
-    if (status == TARN_OK) {
-        status = append_mapped(session, &load, schema, chunk, &arena, err);
-    }
+    if (status == TARN_OK) status = append_all(&load, schema, next, context, &arena, err);
     if (status == TARN_OK) status = load_commit(&load, err);
     load_close(&load);
     tarn_mutex_unlock(warehouse->write_lock);

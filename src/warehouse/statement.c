@@ -37,9 +37,11 @@ uint64_t tarn_result_epoch(const tarn_result *result) {
 
 tarn_slice tarn_result_tag(tarn_result *result) {
     if (result->tag.len > 0) return result->tag;
-    tarn_slice tag = TARN_LIT("SELECT");
-    (void)tarn_arena_printf(&result->arena, &tag, "SELECT %llu", // keeps "SELECT" without memory
-                            (unsigned long long)result->row_count);
+    tarn_slice tag;
+    if (!tarn_arena_printf(&result->arena, &tag, "SELECT %llu",
+                           (unsigned long long)result->row_count)) {
+        return TARN_LIT("SELECT"); // without memory: no count
+    }
     return tag;
 }
 

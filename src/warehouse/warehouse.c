@@ -24,10 +24,8 @@ static tarn_status take_lock(tarn_warehouse *warehouse, tarn_error *err) {
 }
 
 static tarn_status make_user(tarn_warehouse *warehouse, tarn_error *err) {
-    uint8_t random[8];
-    tarn_os_random(warehouse->os, random, sizeof random);
-    bool fits = tarn_arena_printf(&warehouse->arena, &warehouse->user, "tarn-%016llx",
-                                  (unsigned long long)tarn_load_u64(random));
+    wh_id id = wh_new_id(warehouse);
+    bool fits = tarn_arena_copy(&warehouse->arena, tarn_slice_from_cstr(id.text), &warehouse->user);
     return fits ? TARN_OK : wh_no_memory(err);
 }
 
@@ -53,6 +51,7 @@ static tarn_status open_parts(tarn_warehouse *warehouse, tarn_slice directory, t
     TARN_TRY(make_user(warehouse, err));
     TARN_TRY(tarn_store_open_local(warehouse->os, warehouse->alloc, warehouse->directory,
                                    &warehouse->store, err));
+    TARN_TRY(wh_system_open(warehouse, err));
     TARN_TRY(wh_catalog_open(warehouse, err));
     return wh_engine_open(warehouse, err);
 }

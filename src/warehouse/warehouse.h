@@ -74,10 +74,15 @@ TARN_MUST_USE tarn_status tarn_script_split(tarn_slice script, tarn_arena *arena
                                             tarn_slice **ret_statements, size_t *ret_count,
                                             bool *ret_complete, tarn_error *err);
 
-// Adds a chunk's selected rows to a table as one transaction.
+// Adds rows to a table as one transaction: `next` gives chunks of `schema`'s columns (in an arena
+// that is cleared between calls) until it finds no more. Columns are matched by name; missing ones
+// are NULL.
 TARN_MUST_USE tarn_status tarn_session_append(tarn_session *session, tarn_slice table,
-                                              const tarn_schema *schema, const tarn_chunk *chunk,
-                                              tarn_error *err);
+                                              const tarn_schema *schema,
+                                              tarn_status (*next)(void *context, tarn_arena *arena,
+                                                                  tarn_chunk *ret_chunk,
+                                                                  bool *ret_found, tarn_error *err),
+                                              void *context, tarn_error *err);
 
 // ---- progress of the jobs, for people who watch ----
 
