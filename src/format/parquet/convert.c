@@ -88,9 +88,9 @@ static tarn_status int96_to_ns(const uint8_t *from, size_t count, int64_t *to, t
         // Java writers store instants before 1970 with negative nanoseconds of the day.
         int64_t nanos = load_i64(from + 12 * i);
         int64_t days = (int64_t)load_i32(from + 12 * i + 8) - UNIX_JULIAN_DAY;
-        int64_t base;
-        if (__builtin_mul_overflow(days, NS_PER_DAY, &base) ||
-            __builtin_add_overflow(base, nanos, &to[i])) {
+        tarn_int128 value = (tarn_int128)days * NS_PER_DAY + nanos;
+        to[i] = (int64_t)value;
+        if (value != to[i]) {
             return tarn_fail(err, TARN_UNSUPPORTED,
                              "a timestamp is out of the range of nanoseconds in 64 bits");
         }

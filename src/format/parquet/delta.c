@@ -142,7 +142,11 @@ tarn_status parquet_delta_after(tarn_slice bytes, tarn_slice *ret_rest, tarn_err
 // ---- encoding ----
 
 // What everybody writes.
-enum { BLOCK_VALUES = 128, MINI_COUNT = 4, MINI_VALUES = BLOCK_VALUES / MINI_COUNT };
+enum {
+    BLOCK_VALUES = PARQUET_DELTA_BLOCK,
+    MINI_COUNT = 4,
+    MINI_VALUES = BLOCK_VALUES / MINI_COUNT
+};
 
 // Differences wrap at 32 bits for INT32, so that no width exceeds 32.
 static uint64_t difference(int64_t value, int64_t previous, bool is_32) {
@@ -207,22 +211,13 @@ bool parquet_delta_encode(const int64_t *values, size_t count, bool is_32, tarn_
     return true;
 }
 
-size_t parquet_delta_estimate(const int64_t *values, size_t count) {
-    enum { SAMPLES = 16, HEADER_BYTES = 8 };
+size_t parquet_delta_block_bytes(const int64_t values[PARQUET_DELTA_BLOCK + 1]) {
+    enum { HEADER_BYTES = MINI_COUNT + 5 }; // widths and a typical least difference
     uint64_t deltas[BLOCK_VALUES];
-    size_t block_count = count / BLOCK_VALUES;
-    if (block_count == 0) return count * sizeof(int64_t);
-    size_t step = block_count <= SAMPLES ? 1 : block_count / SAMPLES;
-    size_t sampled_bytes = 0;
-    size_t sampled_count = 0;
-    for (size_t block = 0; block < block_count; block += step) {
-        const int64_t *from = values + block * BLOCK_VALUES;
-        (void)block_deltas(from + 1, BLOCK_VALUES - 1, false, from[0], deltas);
-        sampled_bytes += HEADER_BYTES;
-        for (size_t i = 0; i < MINI_COUNT; i++) {
-            sampled_bytes += parquet_bits_bytes(MINI_VALUES, mini_width(deltas + i * MINI_VALUES));
-        }
-        sampled_count += BLOCK_VALUES;
+    (void)block_deltas(values + 1, BLOCK_VALUES, false, values[0], deltas);
+    size_t bytes = HEADER_BYTES;
+    for (size_t i = 0; i < MINI_COUNT; i++) {
+        bytes += parquet_bits_bytes(MINI_VALUES, mini_width(deltas + i * MINI_VALUES));
     }
-    return (size_t)((double)sampled_bytes / (double)sampled_count * (double)count);
+    return bytes;
 }

@@ -41,7 +41,8 @@ TARN_MUST_USE tarn_status parquet_delta_after(tarn_slice bytes, tarn_slice *ret_
 // sign-extended.
 TARN_MUST_USE bool parquet_delta_encode(const int64_t *values, size_t count, bool is_32,
                                         tarn_buffer *out);
-// About how many bytes the stream would take, from a sample of its blocks.
-size_t parquet_delta_estimate(const int64_t *values, size_t count);
+#define PARQUET_DELTA_BLOCK 128 // differences per block, as everybody writes
+// How many bytes the block of differences between the values takes; for estimates.
+size_t parquet_delta_block_bytes(const int64_t values[PARQUET_DELTA_BLOCK + 1]);
 
 #endif

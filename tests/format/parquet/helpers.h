@@ -107,4 +107,38 @@ static inline readable_columns columns_to_read(const tarn_parquet_file *file) {
     return columns;
 }
 
+// Bounds must hold every value, and be attained when they say that they are exact.
+static inline void check_bounds(tarn_parquet_file *file, size_t group, size_t column) {
+    tarn_parquet_stats stats;
+    tarn_parquet_row_group_stats(file, group, column, &stats);
+    uint64_t groups[16] = {0};
+    assert_in_range(group, 0, 1023);
+    groups[group / 64] |= (uint64_t)1 << group % 64;
+    tarn_parquet_scan_options options = {
+        .columns = &column, .column_count = 1, .row_groups = groups};
+    tarn_parquet_scan *scan = NULL;
+    assert_int_equal(tarn_parquet_scan_new(file, &options, &scan, NULL), TARN_OK);
+    const tarn_chunk *chunk = NULL;
+    int64_t null_count = 0;
+    bool met_min = false;
+    bool met_max = false;
+    for (;;) {
+        assert_int_equal(tarn_parquet_scan_next(scan, &chunk, NULL, NULL), TARN_OK);
+        if (chunk == NULL) break;
+        for (size_t row = 0; row < chunk->row_count; row++) {
+            tarn_value value = tarn_vector_get(&chunk->columns[0], row);
+            null_count += value.is_null;
+            if (value.is_null) continue;
+            if (!stats.min.is_null) assert_true(tarn_value_compare(stats.min, value) <= 0);
+            if (!stats.max.is_null) assert_true(tarn_value_compare(stats.max, value) >= 0);
+            met_min |= !stats.min.is_null && tarn_value_compare(stats.min, value) == 0;
+            met_max |= !stats.max.is_null && tarn_value_compare(stats.max, value) == 0;
+        }
+    }
+    if (stats.is_exact && !stats.min.is_null) assert_true(met_min);
+    if (stats.is_exact && !stats.max.is_null) assert_true(met_max);
+    if (stats.null_count >= 0) assert_int_equal(stats.null_count, null_count);
+    tarn_parquet_scan_free(scan);
+}
+
 #endif
