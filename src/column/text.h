@@ -17,6 +17,9 @@ tarn_status column_text_fail_field(tarn_slice text, tarn_error *err);
 
 // ---- small readers ----
 
+// Counts characters; fails on bytes that are not UTF-8.
+tarn_status column_count_characters(tarn_slice text, size_t *ret_count, tarn_error *err);
+
 static inline bool column_is_space(uint8_t byte) {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
