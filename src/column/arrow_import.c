@@ -5,6 +5,7 @@
 // The C data interface does not say how long a buffer is, so its producer is trusted in that; what
 // can be checked (counts, lengths, offsets against each other, indices) is.
 #include "column/arrow.h"
+#include "column/gather.h"
 #include "column/text.h"
 
 tarn_status tarn_arrow_import_schema(const struct ArrowSchema *arrow, tarn_arena *arena,
@@ -250,8 +251,7 @@ static void import_plain(import_column *column) {
     const uint8_t *source = column->array->buffers[1];
     uint8_t *target = column->vector.data;
     if (column->positions == NULL) {
-        if (column->count > 0)
-            memcpy(target, source + column->first * width, column->count * width);
+        column_gather(target, source + column->first * width, NULL, column->count, width);
         return;
     }
     for (size_t i = 0; i < column->count; i++) {
@@ -493,6 +493,7 @@ static tarn_status check_root(const struct ArrowArray *arrow, const tarn_schema 
     return TARN_OK;
 }
 
+// NOLINTNEXTLINE(readability-function-size): what is read, as what, which rows, into what
 tarn_status tarn_arrow_import_chunk(const struct ArrowSchema *arrow_schema,
                                     const struct ArrowArray *arrow, const tarn_schema *schema,
                                     size_t offset, size_t count, tarn_arena *arena,

@@ -116,10 +116,10 @@ char *column_write_clock(char *out, uint64_t us);
 // `number` with at least `width` digits.
 char *column_write_digits(char *out, uint64_t number, int width);
 
+// Without its NUL.
 static inline char *column_write_text(char *out, const char *text) {
-    size_t len = strlen(text);
-    memcpy(out, text, len);
-    return out + len;
+    while (*text != '\0') *out++ = *text++;
+    return out;
 }
 
 #endif
