@@ -179,8 +179,3 @@ tarn_aggregate tarn_aggregate_as_retractable(tarn_aggregate aggregate) {
     aggregate.state_bytes = expr_aggregate_state_bytes(&aggregate);
     return aggregate;
 }
-
-uint32_t expr_aggregate_state_bytes(const tarn_aggregate *aggregate) {
-    (void)aggregate;
-    return 8;
-}

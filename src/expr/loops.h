@@ -4,6 +4,8 @@
 // EXPR_BINARY(name, A, B, O, compute)         out = compute(a, b)
 // EXPR_CHECKED_UNARY, EXPR_CHECKED_BINARY     fault = compute(a[, b], &out); name_fault on failure
 //
+// EXPR_CHECKED_BINARY_DENSE                   only the dense form of it
+//
 // Each makes `name` (the careful kernel) and `name_dense`. Computations are static inline functions
 // on plain values; the loops around them have one constant or none, so that compilers vectorise.
 #ifndef TARN_EXPR_LOOPS_H
@@ -85,7 +87,7 @@ tarn_status expr_fail_fault(const expr_frame *frame, unsigned fault);
         return TARN_OK;                                                        \
     }
 
-#define EXPR_CHECKED_BINARY(name, A, B, O, compute)                                           \
+#define EXPR_CHECKED_BINARY_DENSE(name, A, B, O, compute)                                     \
     static bool name##_dense(const expr_frame *frame) {                                       \
         const A *restrict left = frame->args[0].data;                                         \
         const B *restrict right = frame->args[1].data;                                        \
@@ -102,19 +104,22 @@ tarn_status expr_fail_fault(const expr_frame *frame, unsigned fault);
             for (size_t i = 0; i < count; i++) faults |= compute(left[i], right[i], &out[i]); \
         }                                                                                     \
         return faults == 0;                                                                   \
-    }                                                                                         \
-    static tarn_status name(const expr_frame *frame) {                                        \
-        const A *restrict left = frame->args[0].data;                                         \
-        const B *restrict right = frame->args[1].data;                                        \
-        O *restrict out = frame->result->data;                                                \
-        size_t left_stride = expr_stride(&frame->args[0]);                                    \
-        size_t right_stride = expr_stride(&frame->args[1]);                                   \
-        EXPR_FOR_ROWS(frame, row) {                                                           \
-            unsigned fault =                                                                  \
-                compute(left[row * left_stride], right[row * right_stride], &out[row]);       \
-            if (fault != 0) return expr_fail_fault(frame, fault);                             \
-        }                                                                                     \
-        return TARN_OK;                                                                       \
+    }
+
+#define EXPR_CHECKED_BINARY(name, A, B, O, compute)                                     \
+    EXPR_CHECKED_BINARY_DENSE(name, A, B, O, compute)                                   \
+    static tarn_status name(const expr_frame *frame) {                                  \
+        const A *restrict left = frame->args[0].data;                                   \
+        const B *restrict right = frame->args[1].data;                                  \
+        O *restrict out = frame->result->data;                                          \
+        size_t left_stride = expr_stride(&frame->args[0]);                              \
+        size_t right_stride = expr_stride(&frame->args[1]);                             \
+        EXPR_FOR_ROWS(frame, row) {                                                     \
+            unsigned fault =                                                            \
+                compute(left[row * left_stride], right[row * right_stride], &out[row]); \
+            if (fault != 0) return expr_fail_fault(frame, fault);                       \
+        }                                                                               \
+        return TARN_OK;                                                                 \
     }
 
 #define EXPR_WITH_DENSE(name) .kernel = (name), .dense = name##_dense

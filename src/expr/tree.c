@@ -150,7 +150,6 @@ tarn_status tarn_expr_cast(tarn_arena *arena, const tarn_expr *expr, tarn_type t
     if (!expr_cast_exists(expr->type.id, type.id, context)) {
         return fail_cast(expr->type, type, context, position, err);
     }
-    // A text of any length is what a text without limit is.
     tarn_expr node = {.kind = TARN_EXPR_CAST,
                       .type = type,
                       .not_null = expr->not_null,
@@ -158,7 +157,9 @@ tarn_status tarn_expr_cast(tarn_arena *arena, const tarn_expr *expr, tarn_type t
                       .cast_context = (uint8_t)context,
                       .args = &expr,
                       .arg_count = 1};
-    return expr_tree_new(arena, node, ret_expr, err);
+    TARN_TRY(expr_tree_new(arena, node, ret_expr, err));
+    // A literal is cast at once, so that overloads, lists and pruning see a literal.
+    return expr_is_literal(expr) ? tarn_expr_fold(arena, *ret_expr, ret_expr, err) : TARN_OK;
 }
 
 tarn_status tarn_common_type(const tarn_type *types, size_t count, int32_t position,

@@ -101,8 +101,8 @@ static const struct {
     [TARN_TYPE_TIMESTAMPTZ] =
         {0, BIT(DATE) | BIT(TIME) | BIT(TIMESTAMP) | BIT(TIMESTAMP_NS) | BIT(TIMESTAMPTZ_NS), 0},
     [TARN_TYPE_INTERVAL] = {.assignment = BIT(TIME)},
-    [TARN_TYPE_TIMESTAMP_NS] = {BIT(TIMESTAMP) | BIT(TIMESTAMPTZ) | BIT(TIMESTAMPTZ_NS),
-                                BIT(DATE) | BIT(TIME), 0},
+    [TARN_TYPE_TIMESTAMP_NS] = {BIT(TIMESTAMP),
+                                BIT(DATE) | BIT(TIME) | BIT(TIMESTAMPTZ) | BIT(TIMESTAMPTZ_NS), 0},
     [TARN_TYPE_TIMESTAMPTZ_NS] = {BIT(TIMESTAMPTZ),
                                   BIT(DATE) | BIT(TIME) | BIT(TIMESTAMP) | BIT(TIMESTAMP_NS), 0},
 };
