@@ -1,6 +1,7 @@
 #include "column/key.h"
 
-#define SPAN_MONTH ((tarn_int128)30 * COLUMN_DAY_US)
+#define SPAN_DAY   ((tarn_int128)COLUMN_DAY_US)
+#define SPAN_MONTH (30 * SPAN_DAY)
 
 static tarn_status fail_end(tarn_error *err) {
     return tarn_fail(err, TARN_CORRUPT, "the key ends inside a value");
@@ -27,8 +28,8 @@ static int64_t clamp(tarn_int128 number, int64_t min, int64_t max) {
 static bool unfold_span(tarn_int128 span, tarn_interval *ret_interval) {
     int64_t months = clamp(span / SPAN_MONTH, INT32_MIN, INT32_MAX);
     span -= months * SPAN_MONTH;
-    int64_t days = clamp(span / COLUMN_DAY_US, INT32_MIN, INT32_MAX);
-    span -= (tarn_int128)days * COLUMN_DAY_US;
+    int64_t days = clamp(span / SPAN_DAY, INT32_MIN, INT32_MAX);
+    span -= days * SPAN_DAY;
     if (span < INT64_MIN || span > INT64_MAX) return false;
     *ret_interval =
         (tarn_interval){.months = (int32_t)months, .days = (int32_t)days, .us = (int64_t)span};

@@ -204,7 +204,8 @@ tarn_status tarn_key_encode(const tarn_vector *columns, size_t column_count,
         const void *at = tarn_vector_is_null(column, row)
                              ? NULL
                              : tarn_vector_at(column, row, tarn_type_width(column->type));
-        tarn_key_order order = orders == NULL ? (tarn_key_order){0} : orders[i];
+        tarn_key_order order = {0};
+        if (orders != NULL) order = orders[i];
         tarn_status status = append_key(column->type, at, order, out, err);
         if (status != TARN_OK) {
             out->len = start;

@@ -17,6 +17,9 @@ tarn_status column_text_fail_field(tarn_slice text, tarn_error *err);
 
 // ---- small readers ----
 
+// Counts characters; fails on bytes that are not UTF-8.
+tarn_status column_count_characters(tarn_slice text, size_t *ret_count, tarn_error *err);
+
 static inline bool column_is_space(uint8_t byte) {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
@@ -113,10 +116,10 @@ char *column_write_clock(char *out, uint64_t us);
 // `number` with at least `width` digits.
 char *column_write_digits(char *out, uint64_t number, int width);
 
+// Without its NUL.
 static inline char *column_write_text(char *out, const char *text) {
-    size_t len = strlen(text);
-    memcpy(out, text, len);
-    return out + len;
+    while (*text != '\0') *out++ = *text++;
+    return out;
 }
 
 #endif

@@ -92,8 +92,7 @@ static bool is_plain_word(const uint8_t *bytes) {
     return (word & high) == 0 && ((word - 0x0101010101010101u) & high) == 0;
 }
 
-// Counts characters; fails on bytes that are not UTF-8.
-static tarn_status count_characters(tarn_slice text, size_t *ret_count, tarn_error *err) {
+tarn_status column_count_characters(tarn_slice text, size_t *ret_count, tarn_error *err) {
     size_t count = 0;
     while (text.len > 0) {
         if (text.len >= 8 && is_plain_word(text.data)) {
@@ -132,7 +131,7 @@ static tarn_status parse_text(tarn_type type, tarn_slice text, tarn_value *ret_v
                               tarn_error *err) {
     if (text.len > UINT32_MAX) return fail_past_memory(text, err);
     size_t count;
-    TARN_TRY(count_characters(text, &count, err));
+    TARN_TRY(column_count_characters(text, &count, err));
     // Spaces beyond the limit are dropped silently, as the standard asks.
     while (type.length > 0 && count > type.length) {
         if (text.data[text.len - 1] != ' ') return fail_too_long(type, err);

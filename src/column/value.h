@@ -4,7 +4,7 @@
 
 #include "column/column.h"
 
-#define COLUMN_DAY_US ((int64_t)86400 * 1000 * 1000)
+#define COLUMN_DAY_US ((int64_t)86400000000)
 
 // The value of `type` that lies at `at`; text views the bytes.
 tarn_value column_value_load(tarn_type type, const void *at);

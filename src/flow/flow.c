@@ -267,6 +267,13 @@ size_t tarn_flow_node_count(const tarn_flow *flow) {
     return flow->node_count;
 }
 
+void *tarn_flow_operator(const tarn_flow *flow, tarn_node index, const tarn_operator_ops *ops) {
+    tarn_assert(index < flow->node_count);
+    const flow_node *node = flow->nodes[index];
+    if (node->is_source || node->operator_ops.chunk != ops->chunk) return NULL;
+    return node->self;
+}
+
 tarn_node_metrics tarn_flow_node_metrics(tarn_flow *flow, tarn_node index) {
     tarn_assert(index < flow->node_count);
     const flow_node *node = flow->nodes[index];

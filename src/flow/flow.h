@@ -123,6 +123,9 @@ typedef size_t tarn_node; // an index into the flow's nodes
 
 enum {
     TARN_NODE_OWN_TASK = 1, // put a channel before this operator, for parallelism
+    // The last input is not read before all others have ended: a join's build sides first. For
+    // batches only, where the inputs come from different sources.
+    TARN_NODE_LAST_INPUT_WAITS = 2,
 };
 
 TARN_MUST_USE tarn_status tarn_flow_new(const tarn_flow_options *options, tarn_flow **ret_flow,
@@ -179,6 +182,9 @@ typedef struct tarn_node_metrics {
 // Safe while the flow runs; counters may be a moment old.
 tarn_node_metrics tarn_flow_node_metrics(tarn_flow *flow, tarn_node node);
 size_t tarn_flow_node_count(const tarn_flow *flow);
+// The `self` of a node that was added with these ops, NULL for any other node: for counters that an
+// operator keeps itself.
+void *tarn_flow_operator(const tarn_flow *flow, tarn_node node, const tarn_operator_ops *ops);
 
 // ---- state bytes at rest ----
 //

@@ -45,8 +45,16 @@ static bool has_room_locked(const flow_task *task) {
     return true;
 }
 
+// How many of the task's inputs may be read now.
+static size_t open_inputs_locked(const flow_task *task) {
+    const flow_node *head = task->head;
+    bool waits = (head->flags & TARN_NODE_LAST_INPUT_WAITS) != 0 &&
+                 head->ended_count + 1 < task->channel_count;
+    return waits ? task->channel_count - 1 : task->channel_count;
+}
+
 static bool has_input_locked(const flow_task *task) {
-    for (size_t i = 0; i < task->channel_count; i++) {
+    for (size_t i = 0; i < open_inputs_locked(task); i++) {
         const flow_channel *channel = &task->channels[i];
         if (!channel->blocked && flow_channel_len(channel) > 0) return true;
     }
@@ -205,7 +213,7 @@ static tarn_status step_source(tarn_flow *flow, flow_task *task, tarn_error *err
 // Takes the next message from an input that is not waiting for a barrier. Inputs take turns by
 // the order of their indices: a join's build side is best served first, and says so by its index.
 static bool pop_locked(flow_task *task, flow_message *ret_message, size_t *ret_input) {
-    for (size_t i = 0; i < task->channel_count; i++) {
+    for (size_t i = 0; i < open_inputs_locked(task); i++) {
         flow_channel *channel = &task->channels[i];
         if (channel->blocked || !flow_channel_pop(channel, ret_message)) continue;
         *ret_input = i;

@@ -30,7 +30,9 @@ typedef enum tarn_op_mode {
 } tarn_op_mode;
 
 // Gives the left input of a join once more, up to what the stream has delivered by now, when rows
-// of the right side changed; so the join needs no copy of it.
+// of the right side changed; so the join needs no copy of it. Rows come in the order in which the
+// stream delivered them; the join takes as many as it has been given and stops `replay` by
+// returning TARN_CANCELLED, which replay passes on.
 typedef struct tarn_op_replay {
     void *context;
     tarn_status (*replay)(void *context,
@@ -85,7 +87,10 @@ TARN_MUST_USE tarn_status tarn_op_inbox_new(const tarn_alloc *alloc, tarn_op_inb
 void tarn_op_inbox_unref(tarn_op_inbox *inbox); // the flow holds its own reference
 TARN_MUST_USE tarn_status tarn_op_inbox_push(tarn_op_inbox *inbox, tarn_batch *batch,
                                              tarn_error *err); // takes the reference
-void tarn_op_inbox_close(tarn_op_inbox *inbox);                // no more batches: the source ends
+// The same for several batches that belong together (a transaction): they come in one epoch.
+TARN_MUST_USE tarn_status tarn_op_inbox_push_all(tarn_op_inbox *inbox, tarn_batch *const *batches,
+                                                 size_t count, tarn_error *err);
+void tarn_op_inbox_close(tarn_op_inbox *inbox); // no more batches: the source ends
 TARN_MUST_USE tarn_status tarn_op_add_inbox(tarn_flow *flow, tarn_slice name, tarn_op_inbox *inbox,
                                             tarn_node *ret_node, tarn_error *err);
 

@@ -97,10 +97,7 @@ static tarn_status table_leaf_poll(void *self, tarn_output *output, tarn_poll *r
     // Relaxed: only a hint that a look at the table pays.
     uint64_t changes = atomic_load_explicit(&leaf->object->changes, memory_order_relaxed);
     if (leaf->started && changes == leaf->seen_changes) return TARN_OK;
-    if (!leaf->started) {
-        // A table has no event time: it never holds back a watermark.
-        TARN_TRY(tarn_output_watermark(output, INT64_MAX, err));
-    }
+    bool is_first = !leaf->started;
     leaf->started = true;
     leaf->seen_changes = changes;
     tarn_arena arena;
@@ -119,6 +116,9 @@ static tarn_status table_leaf_poll(void *self, tarn_output *output, tarn_poll *r
         atomic_store_explicit(&leaf->rows_seen, leaf->rows, memory_order_relaxed);
     }
     tarn_arena_reset(&arena);
+    // A table has no event time: it never holds back a watermark. Sent behind the first rows, which
+    // tells joins that their right side is loaded.
+    if (status == TARN_OK && is_first) status = tarn_output_watermark(output, INT64_MAX, err);
     return status;
 }
 

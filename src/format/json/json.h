@@ -1,10 +1,16 @@
 // json.h - JSON lines (one object a line) to chunks, with exact positions in errors; and JSON text.
 //
-// Fields are matched by name, missing ones are NULL, unknown ones are ignored or refused. Numbers
-// go into numeric columns exactly. Strings must be valid UTF-8 and may hold any escape, surrogate
-// pairs included. Positions count bytes.
+// Fields are matched by name, missing ones are NULL, unknown ones are ignored or refused; of a
+// field that is there twice the last one counts. Numbers go into numeric columns exactly. Strings
+// must be valid UTF-8 and may hold any escape, surrogate pairs included.
 //
-// Ownership and threads as in csv.h.
+// Values:    a string is read as the column's type as tarn_value_parse does; a number only goes
+// into
+//            a column of numbers, true and false into booleans. A text column takes any value: what
+//            is not a string, as it is written (objects and arrays too).
+// Lines:     one object each; empty ones are skipped, a byte order mark at the start too.
+// Positions: the column of a bad record counts the bytes of its line from 1.
+// Use, ownership, threads and errors as in csv.h.
 #ifndef TARN_FORMAT_JSON_H
 #define TARN_FORMAT_JSON_H
 
@@ -33,7 +39,9 @@ TARN_MUST_USE tarn_status tarn_json_reader_next(tarn_json_reader *reader,
 uint64_t tarn_json_reader_offset(const tarn_json_reader *reader);
 uint64_t tarn_json_reader_line(const tarn_json_reader *reader);
 
-// Appends the selected rows, one object a line.
+// Appends the selected rows, one object a line. Numbers and booleans are written as such (NaN and
+// infinities as strings), nulls as null, everything else as a string in PostgreSQL's form. `out` is
+// unchanged on failure.
 TARN_MUST_USE tarn_status tarn_json_write(const tarn_schema *schema, const tarn_chunk *chunk,
                                           tarn_buffer *out, tarn_error *err);
 // Appends `text` as a JSON string, quotes included.
