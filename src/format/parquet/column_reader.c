@@ -6,9 +6,37 @@
 
 // Strings that DELTA_BYTE_ARRAY puts together for one vector.
 #define JOINED_BYTES_MAX ((size_t)1 << 30)
-#define VALUE_BYTES_MAX  16
 
 // ---- memory ----
+
+// Strings, and INT32 that become something else, pass through `stored`.
+static size_t stored_width(const parquet_column_reader *reader) {
+    switch (reader->column->physical) {
+    case PARQUET_BYTE_ARRAY:
+    case PARQUET_FIXED: return sizeof(tarn_string);
+    case PARQUET_INT32: return reader->conversion.kind == PARQUET_TO_SAME ? 0 : sizeof(int32_t);
+    default: return 0;
+    }
+}
+
+static bool make_room(parquet_column_reader *reader, tarn_arena *arena) {
+    const size_t count = TARN_CHUNK_ROWS + 1;
+    const size_t out_width = reader->conversion.out_width;
+    const bool is_optional = reader->column->is_optional;
+    const size_t kept_width = stored_width(reader);
+    reader->arena = arena;
+    reader->values = tarn_arena_alloc_raw(arena, out_width, count);
+    reader->codes = tarn_arena_new_raw(arena, uint32_t, count);
+    if (is_optional) {
+        size_t dense_width = out_width < sizeof(uint32_t) ? sizeof(uint32_t) : out_width;
+        reader->dense = tarn_arena_alloc_raw(arena, dense_width, count);
+        reader->validity = tarn_arena_new_raw(arena, uint64_t, TARN_BITMAP_WORDS(count) + 1);
+    }
+    if (kept_width > 0) reader->stored = tarn_arena_alloc_raw(arena, kept_width, count);
+    return reader->values != NULL && reader->codes != NULL &&
+           (!is_optional || (reader->dense != NULL && reader->validity != NULL)) &&
+           (kept_width == 0 || reader->stored != NULL);
+}
 
 tarn_status parquet_column_reader_init(parquet_column_reader *reader, const tarn_alloc *alloc,
                                        tarn_arena *arena, tarn_object *object,
@@ -29,21 +57,8 @@ tarn_status parquet_column_reader_init(parquet_column_reader *reader, const tarn
     };
     tarn_arena_init(&reader->bytes_arena, alloc, JOINED_BYTES_MAX);
     parquet_pages_init(&reader->pages, alloc, object);
-    // One more than a vector holds: spreading values over nulls reads one ahead.
-    const size_t count = TARN_CHUNK_ROWS + 1;
-    reader->values = tarn_arena_alloc(arena, VALUE_BYTES_MAX, count);
-    reader->dense = tarn_arena_alloc(arena, VALUE_BYTES_MAX, count);
-    reader->stored = tarn_arena_alloc(arena, VALUE_BYTES_MAX, count);
-    reader->indices = tarn_arena_new(arena, uint32_t, count);
-    reader->codes = tarn_arena_new(arena, uint32_t, count);
-    reader->numbers = tarn_arena_new(arena, uint64_t, count);
-    reader->validity = tarn_arena_new(arena, uint64_t, TARN_BITMAP_WORDS(TARN_CHUNK_ROWS) + 1);
-    if (reader->values == NULL || reader->dense == NULL || reader->stored == NULL ||
-        reader->indices == NULL || reader->codes == NULL || reader->numbers == NULL ||
-        reader->validity == NULL) {
-        return tarn_fail(err, TARN_NO_MEMORY, "no memory to read a column");
-    }
-    return TARN_OK;
+    if (make_room(reader, arena)) return TARN_OK;
+    return tarn_fail(err, TARN_NO_MEMORY, "no memory to read a column");
 }
 
 static void free_memories(const tarn_alloc *alloc, parquet_page_memory *memory) {
@@ -333,7 +348,7 @@ static void flatten_codes(parquet_column_reader *reader, size_t count) {
     tarn_string *out = (tarn_string *)(void *)reader->values;
     const tarn_string *values = reader->dictionary->data;
     for (size_t i = 0; i < count; i++) {
-        uint32_t code = reader->indices[i];
+        uint32_t code = reader->codes[i];
         // Null rows have index 0, which an empty dictionary lacks.
         out[i] = code < reader->dictionary_count ? values[code] : (tarn_string){0};
     }
@@ -349,7 +364,7 @@ static tarn_status read_rows(parquet_column_reader *reader, size_t at, size_t co
         value_count = parquet_bits_count(reader->validity, at, count);
     }
     size_t width = is_coded ? sizeof(uint32_t) : reader->conversion.out_width;
-    uint8_t *rows = is_coded ? (uint8_t *)reader->indices : reader->values;
+    uint8_t *rows = is_coded ? (uint8_t *)reader->codes : reader->values;
     uint8_t *out = value_count == count ? rows + at * width : reader->dense;
     if (is_coded && value_count > 0) {
         TARN_TRY(parquet_values_codes(reader, value_count, (uint32_t *)(void *)out, err));
@@ -393,7 +408,7 @@ static tarn_status read_vector(parquet_column_reader *reader, size_t row_count,
         .kind = is_coded ? TARN_VECTOR_DICTIONARY : TARN_VECTOR_FLAT,
         .data = is_coded ? NULL : reader->values,
         .validity = has_nulls ? reader->validity : NULL,
-        .indices = is_coded ? reader->indices : NULL,
+        .indices = is_coded ? reader->codes : NULL,
         .dictionary = is_coded ? reader->dictionary : NULL,
     };
     return TARN_OK;

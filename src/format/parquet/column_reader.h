@@ -61,13 +61,14 @@ typedef struct parquet_column_reader {
     tarn_arena bytes_arena;     // strings that are put together, per vector
     tarn_buffer previous_bytes; // of page.previous, when it came from the arena
 
-    // one vector's worth each
+    // One vector's worth each, and one value more: spreading values over nulls reads one ahead.
+    // Those that the column has no use for are NULL.
+    tarn_arena *arena;
     uint8_t *values;
-    uint8_t *dense;  // values without gaps, before nulls are put between them
-    uint8_t *stored; // before conversion
-    uint32_t *indices;
-    uint32_t *codes;
-    uint64_t *numbers;
+    uint8_t *dense;    // values without gaps, before nulls are put between them
+    uint8_t *stored;   // before conversion
+    uint32_t *codes;   // of a dictionary; the vector's indices
+    uint64_t *numbers; // of the delta encodings; made when a page needs them
     uint64_t *validity;
 } parquet_column_reader;
 

@@ -342,8 +342,17 @@ static tarn_status decode_split(parquet_column_reader *reader, size_t count, uin
 
 // ---- starting a page's values ----
 
-static tarn_status start_delta_bytes(parquet_page *page, tarn_error *err) {
+static tarn_status make_numbers(parquet_column_reader *reader, tarn_error *err) {
+    if (reader->numbers != NULL) return TARN_OK;
+    reader->numbers = tarn_arena_new_raw(reader->arena, uint64_t, TARN_CHUNK_ROWS);
+    if (reader->numbers != NULL) return TARN_OK;
+    return tarn_fail(err, TARN_NO_MEMORY, "no memory for differences");
+}
+
+static tarn_status start_delta_bytes(parquet_column_reader *reader, tarn_error *err) {
+    parquet_page *page = &reader->page;
     tarn_slice lengths = page->values;
+    TARN_TRY(make_numbers(reader, err));
     if (page->encoding == PARQUET_DELTA_BYTE_ARRAY) {
         TARN_TRY(parquet_delta_init(&page->prefixes, page->values, err));
         TARN_TRY(parquet_delta_after(page->values, &lengths, err));
@@ -383,13 +392,14 @@ static tarn_status start_values(parquet_column_reader *reader, tarn_error *err) 
         return start_rle_booleans(page, err);
     case PARQUET_DELTA_BINARY_PACKED:
         if (physical != PARQUET_INT32 && physical != PARQUET_INT64) break;
+        TARN_TRY(make_numbers(reader, err));
         return parquet_delta_init(&page->numbers, page->values, err);
     case PARQUET_DELTA_LENGTH_BYTE_ARRAY:
         if (physical != PARQUET_BYTE_ARRAY) break;
-        return start_delta_bytes(page, err);
+        return start_delta_bytes(reader, err);
     case PARQUET_DELTA_BYTE_ARRAY:
         if (physical != PARQUET_BYTE_ARRAY && physical != PARQUET_FIXED) break;
-        return start_delta_bytes(page, err);
+        return start_delta_bytes(reader, err);
     case PARQUET_BYTE_STREAM_SPLIT:
         if (physical == PARQUET_BOOLEAN || physical == PARQUET_BYTE_ARRAY) break;
         page->split_count = page->values.len / reader->conversion.width;
@@ -439,7 +449,7 @@ static tarn_status skip_plain(parquet_column_reader *reader, size_t count, tarn_
 static tarn_status skip_decoding(parquet_column_reader *reader, size_t count, tarn_error *err) {
     for (size_t done = 0; done < count;) {
         size_t step = count - done < TARN_CHUNK_ROWS ? count - done : TARN_CHUNK_ROWS;
-        TARN_TRY(parquet_values_decode(reader, step, reader->dense, err));
+        TARN_TRY(parquet_values_decode(reader, step, reader->values, err));
         done += step;
     }
     return TARN_OK;
