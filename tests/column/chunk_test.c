@@ -1,4 +1,6 @@
 // Chunks, batches and the chunk builder.
+#include <pthread.h>
+
 #include "tests/column/helpers.h"
 
 #define ROUNDS       200
@@ -143,6 +145,86 @@ TEST(every_allocation_failure_of_a_batch_is_reported) {
     free_sample(&sample); // each dictionary has its one reference left, or this leaks
 }
 
+static tarn_status compact_in(tarn_arena *arena, const tarn_chunk *chunk) {
+    tarn_chunk compact = {.row_count = 4711};
+    tarn_error err = {0};
+    tarn_status status = tarn_chunk_compact(chunk, arena, &compact, &err);
+    assert_int_equal(err.status, status);
+    if (status != TARN_OK) assert_int_equal(compact.row_count, 4711); // untouched
+    return status;
+}
+
+TEST(every_allocation_failure_of_compacting_is_reported) {
+    sample_chunk sample;
+    make_sample(&sample, TARN_CHUNK_ROWS);
+    sample.chunk.selection =
+        random_selection(TARN_CHUNK_ROWS, &sample.chunk.selected_count, &sample.arena);
+    bool completed = false;
+    for (size_t requests = 0; !completed; requests++) {
+        assert_in_range(requests, 0, 200);
+        faulty_alloc faulty = {.requests_left = requests};
+        const tarn_alloc alloc = {faulty_acquire, faulty_release, &faulty};
+        tarn_arena arena;
+        tarn_arena_init(&arena, &alloc, SIZE_MAX);
+        tarn_status status = compact_in(&arena, &sample.chunk);
+        assert_true(status == TARN_OK || status == TARN_NO_MEMORY);
+        completed = status == TARN_OK;
+        tarn_arena_reset(&arena);
+        assert_int_equal(faulty.lent_bytes, 0);
+    }
+    free_sample(&sample);
+}
+
+TEST(row_kinds_have_their_names_and_signs) {
+    static const char *const names[] = {"+I", "-U", "+U", "-D"};
+    for (uint8_t kind = 0; kind < 4; kind++) {
+        assert_string_equal(tarn_row_kind_name((tarn_row_kind)kind), names[kind]);
+        assert_int_equal(tarn_row_kind_is_retract(kind), names[kind][0] == '-');
+    }
+}
+
+// ---- threads ----
+
+#define SHARE_ROUNDS 2000
+
+// Makes batches of a shared one, whose dictionaries they share too, and drops them again.
+static void *share_batch(void *argument) {
+    tarn_batch *shared = argument;
+    for (int round = 0; round < SHARE_ROUNDS; round++) {
+        tarn_batch *copy;
+        if (tarn_batch_new(&tarn_alloc_libc, &shared->chunk, &copy, NULL) != TARN_OK) return NULL;
+        tarn_batch_ref(shared);
+        tarn_batch_unref(copy);
+        tarn_batch_unref(shared);
+    }
+    tarn_batch_unref(shared);
+    return shared; // only as a mark that all went well
+}
+
+// Meant for ThreadSanitizer, which sees a free that is not ordered behind the last reader, and
+// AddressSanitizer, which sees one that is missing or comes twice.
+TEST(batches_and_dictionaries_may_be_shared_by_threads) {
+    tarn_arena arena = test_arena();
+    tarn_vector column = random_dictionary(tarn_type_of(TARN_TYPE_TEXT), 8, true, &arena);
+    tarn_chunk chunk = {.row_count = 8, .column_count = 1, .columns = &column};
+    tarn_batch *batch;
+    assert_int_equal(tarn_batch_new(&tarn_alloc_libc, &chunk, &batch, NULL), TARN_OK);
+    tarn_dictionary_unref(column.dictionary); // the batch alone keeps it now
+    tarn_arena_reset(&arena);
+
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) tarn_batch_ref(batch);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, share_batch, batch), 0);
+    }
+    tarn_batch_unref(batch);
+    for (size_t i = 0; i < 2; i++) {
+        void *result = NULL;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_non_null(result);
+    }
+}
+
 // ---- the builder ----
 
 #define FIELD_COUNT 4
@@ -255,6 +337,9 @@ int main(void) {
         cmocka_unit_test(a_batch_lives_until_its_last_reference),
         cmocka_unit_test(a_batch_takes_memory_twice_whatever_its_size),
         cmocka_unit_test(every_allocation_failure_of_a_batch_is_reported),
+        cmocka_unit_test(every_allocation_failure_of_compacting_is_reported),
+        cmocka_unit_test(row_kinds_have_their_names_and_signs),
+        cmocka_unit_test(batches_and_dictionaries_may_be_shared_by_threads),
         cmocka_unit_test(the_builder_copies_rows_until_it_is_full),
         cmocka_unit_test(every_allocation_failure_of_the_builder_is_reported),
     };
