@@ -75,6 +75,10 @@ TARN_MUST_USE tarn_status tarn_store_list(tarn_store *store, tarn_slice prefix, 
                                           tarn_slice **ret_names, size_t *ret_count,
                                           tarn_error *err);
 // A missing object is fine. A removed one may be back after a power loss.
+// Removes what a crash left of objects directly below `prefix` that were not finished. Only while
+// nobody writes there: it does not tell them from objects in work.
+TARN_MUST_USE tarn_status tarn_store_remove_unfinished(tarn_store *store, tarn_slice prefix,
+                                                       uint64_t *ret_removed, tarn_error *err);
 TARN_MUST_USE tarn_status tarn_store_remove(tarn_store *store, tarn_slice path, tarn_error *err);
 // Removes all below `path`, hidden leftovers included. Durable on TARN_OK; not atomic.
 TARN_MUST_USE tarn_status tarn_store_remove_tree(tarn_store *store, tarn_slice path,

@@ -326,6 +326,37 @@ tarn_status tarn_store_list(tarn_store *store, tarn_slice prefix, tarn_arena *ar
     return TARN_OK;
 }
 
+static tarn_status remove_drafts(tarn_store *store, tarn_slice directory, tarn_arena *scratch,
+                                 uint64_t *ret_removed, tarn_error *err) {
+    tarn_slice *names = NULL;
+    size_t count = 0;
+    uint64_t removed = 0;
+    TARN_TRY(tarn_os_list(store->os, directory, scratch, &names, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (!tarn_draft_is_name(names[i])) continue;
+        tarn_slice path;
+        if (!tarn_arena_printf(scratch, &path, TARN_SLICE_FMT "/" TARN_SLICE_FMT,
+                               TARN_SLICE_ARG(directory), TARN_SLICE_ARG(names[i]))) {
+            return tarn_fail(err, TARN_NO_MEMORY, "no memory for a path");
+        }
+        TARN_TRY(tarn_os_remove(store->os, path, err));
+        removed++;
+    }
+    *ret_removed = removed;
+    return TARN_OK;
+}
+
+tarn_status tarn_store_remove_unfinished(tarn_store *store, tarn_slice prefix,
+                                         uint64_t *ret_removed, tarn_error *err) {
+    full_path full = {.text = tarn_store_root(store)};
+    if (prefix.len > 0) TARN_TRY(locate(store, prefix, &full, err));
+    tarn_arena scratch;
+    tarn_arena_init(&scratch, store->alloc, SIZE_MAX);
+    tarn_status status = remove_drafts(store, full.text, &scratch, ret_removed, err);
+    tarn_arena_reset(&scratch);
+    return status;
+}
+
 tarn_status tarn_store_remove(tarn_store *store, tarn_slice path, tarn_error *err) {
     full_path full;
     TARN_TRY(locate(store, path, &full, err));
