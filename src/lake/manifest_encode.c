@@ -13,25 +13,35 @@
 #define OPTIONAL(name, type) "{\"name\":\"" name "\",\"type\":[\"null\"," type "],\"default\":null}"
 #define TEXTS(element)       "{\"type\":\"array\",\"items\":" element "}"
 
-static const char
-    LIST_SCHEMA[] = "{\"type\":\"record\",\"name\":\"record\",\"namespace\":\"org.apache.paimon."
-                    "avro.generated\","
-                    "\"fields\":[" FIELD("_VERSION", "\"int\"") "," FIELD("_FILE_NAME", "\"string"
-                                                                                        "\"") "," FIELD("_FILE_SIZE", "\"long\"") "," FIELD(
-                        "_NUM_ADDED_FILES",
-                        "\"long\"") "," FIELD("_NUM_DELETED_FILES",
-                                              "\"long\"") "," FIELD("_PARTITION_STATS",
-                                                                    STATS("record__PARTITION_"
-                                                                          "STATS")) "," FIELD("_SCH"
-                                                                                              "EMA_"
-                                                                                              "ID",
-                                                                                              "\"lo"
-                                                                                              "ng"
-                                                                                              "\"") "," OPTIONAL("_MIN_BUCKET",
-                                                                                                                 "\"int\"") "," OPTIONAL("_MAX_BUCKET",
-                                                                                                                                         "\"int\"") "," OPTIONAL("_MIN_LEVEL",
-                                                                                                                                                                 "\"int\"") "," OPTIONAL("_MAX_LEVEL",
-                                                                                                                                                                                         "\"int\"") "]}";
+static const char LIST_SCHEMA[] =
+    "{\"type\":\"record\",\"name\":\"record\",\"namespace\":\"org.apache.paimon."
+    "avro.generated\","
+    "\"fields\":[" FIELD("_VERSION", "\"int\"") "," FIELD(
+        "_FILE_NAME",
+        "\"string"
+        "\"") "," FIELD("_FILE_SIZE",
+                        "\"long\"") "," FIELD("_NUM_ADDED_FILES",
+                                              "\"long\"") "," FIELD("_NUM_DELETED_FILES",
+                                                                    "\"long\"") "," FIELD("_PARTITI"
+                                                                                          "ON_"
+                                                                                          "STATS",
+                                                                                          STATS(
+                                                                                              "reco"
+                                                                                              "rd__"
+                                                                                              "PART"
+                                                                                              "ITIO"
+                                                                                              "N_"
+                                                                                              "STAT"
+                                                                                              "S")) "," FIELD("_SCH"
+                                                                                                              "EMA_"
+                                                                                                              "ID",
+                                                                                                              "\"lo"
+                                                                                                              "ng"
+                                                                                                              "\"") "," OPTIONAL("_MIN_BUCKET",
+                                                                                                                                 "\"int\"") "," OPTIONAL("_MAX_BUCKET",
+                                                                                                                                                         "\"int\"") "," OPTIONAL("_MIN_LEVEL",
+                                                                                                                                                                                 "\"int\"") "," OPTIONAL("_MAX_LEVEL",
+                                                                                                                                                                                                         "\"int\"") "]}";
 
 static const char
     MANIFEST_SCHEMA[] = "{\"type\":\"record\",\"name\":\"record\",\"namespace\":\"org.apache."
