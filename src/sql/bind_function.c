@@ -71,6 +71,15 @@ static bool same_aggregate(const tarn_plan_aggregate *a, const tarn_plan_aggrega
            same_optional(a->filter, b->filter);
 }
 
+static tarn_status name_aggregate(sql_binder *b, const tarn_plan_aggregate *item,
+                                  tarn_slice *ret_name, tarn_error *err) {
+    tarn_buffer text = {.alloc = b->scratch->alloc};
+    tarn_status status = sql_format_aggregate(item, &text, err);
+    if (status == TARN_OK) status = sql_copy_name(b, tarn_buffer_slice(&text), ret_name, err);
+    tarn_buffer_free(&text);
+    return status;
+}
+
 // The index of an equal aggregate, or of this one once added.
 static tarn_status add_aggregate(sql_binder *b, sql_aggregates *list,
                                  const tarn_plan_aggregate *item, size_t *ret_index,
@@ -86,9 +95,9 @@ static tarn_status add_aggregate(sql_binder *b, sql_aggregates *list,
     list->names =
         sql_grow(b->arena, list->names, list->count, &list->capacity, sizeof *list->names);
     if (list->items == NULL || list->names == NULL) return sql_no_memory(err);
-    // Named as it is written in EXPLAIN; the select list gives the name that users see.
+    // Called as it is written, for EXPLAIN; the select list gives the name that users see.
+    TARN_TRY(name_aggregate(b, item, &list->names[list->count], err));
     list->items[list->count] = *item;
-    list->names[list->count] = item->aggregate.name;
     *ret_index = list->count++;
     return TARN_OK;
 }

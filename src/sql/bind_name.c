@@ -21,7 +21,7 @@ void sql_hint_name(tarn_error *err, tarn_slice name, const tarn_slice *names, si
                    const char *what) {
     ptrdiff_t nearest = tarn_nearest_name(name, names, count);
     if (nearest < 0) return;
-    tarn_error_hint(err, "Perhaps you meant %s \"" TARN_SLICE_FMT "\".", what,
+    tarn_error_hint(err, "Perhaps you meant %s \"" TARN_SLICE_FMT "\"", what,
                     TARN_SLICE_ARG(names[nearest]));
 }
 
@@ -74,7 +74,7 @@ static tarn_status hint_column(const sql_binder *b, const sql_scope *scope, tarn
     if (nearest < 0) return TARN_INVALID;
     const sql_column *column = columns[nearest];
     const char *dot = column->relation.len > 0 ? "." : "";
-    tarn_error_hint(err, "Perhaps you meant the column \"" TARN_SLICE_FMT "%s" TARN_SLICE_FMT "\".",
+    tarn_error_hint(err, "Perhaps you meant the column \"" TARN_SLICE_FMT "%s" TARN_SLICE_FMT "\"",
                     TARN_SLICE_ARG(column->relation), dot, TARN_SLICE_ARG(column->name));
     return TARN_INVALID;
 }

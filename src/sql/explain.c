@@ -1,7 +1,7 @@
 // The plan as an indented tree.
 
 #include "sql/fail.h"
-#include "sql/sql.h"
+#include "sql/plan.h"
 
 typedef struct printer {
     tarn_buffer *out;
@@ -158,8 +158,8 @@ static tarn_status put_join(tarn_buffer *out, const tarn_plan *plan, tarn_error 
     return tarn_expr_format(plan->join.residual, out, err);
 }
 
-static tarn_status put_aggregate_call(tarn_buffer *out, const tarn_plan_aggregate *item,
-                                      tarn_error *err) {
+tarn_status sql_format_aggregate(const tarn_plan_aggregate *item, tarn_buffer *out,
+                                 tarn_error *err) {
     TARN_TRY(put(out, item->aggregate.name, err));
     TARN_TRY(put_text(out, item->aggregate.distinct ? "(DISTINCT " : "(", err));
     TARN_TRY(item->arg == NULL ? put_text(out, "*", err) : tarn_expr_format(item->arg, out, err));
@@ -177,7 +177,7 @@ static tarn_status put_aggregate(tarn_buffer *out, const tarn_plan *plan, tarn_e
     TARN_TRY(put_exprs(out, plan->aggregate.groups, plan->aggregate.group_count, err));
     for (size_t i = 0; i < plan->aggregate.aggregate_count; i++) {
         TARN_TRY(put_text(out, i == 0 ? ": " : ", ", err));
-        TARN_TRY(put_aggregate_call(out, &plan->aggregate.aggregates[i], err));
+        TARN_TRY(sql_format_aggregate(&plan->aggregate.aggregates[i], out, err));
     }
     if (!plan->aggregate.emit_on_close) return TARN_OK;
     TARN_TRY(put_text(out, "; emits when the watermark reaches ", err));

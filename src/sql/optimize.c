@@ -1,11 +1,12 @@
 #include "sql/optimize.h"
 
-// Plans run as they were bound.
+#include "sql/rewrite.h"
+
 tarn_status sql_optimize(tarn_arena *arena, const tarn_plan *plan, sql_plan_use use,
                          const tarn_plan **ret_plan, tarn_error *err) {
-    (void)arena;
-    (void)use;
-    (void)err;
-    *ret_plan = plan;
-    return TARN_OK;
+    sql_optimizer o = {.arena = arena, .use = use};
+    sql_conjuncts none = {0};
+    TARN_TRY(sql_push_filters(&o, plan, &none, &plan, err));
+    TARN_TRY(sql_limit_rows(&o, plan, &plan, err));
+    return sql_prune_columns(&o, plan, ret_plan, err);
 }

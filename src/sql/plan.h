@@ -118,6 +118,10 @@ TARN_MUST_USE tarn_status sql_plan_column(tarn_arena *arena, const tarn_plan *pl
                                           int32_t position, const tarn_expr **ret_expr,
                                           tarn_error *err);
 
+// "sum(delay) FILTER (WHERE ...)"
+TARN_MUST_USE tarn_status sql_format_aggregate(const tarn_plan_aggregate *item, tarn_buffer *out,
+                                               tarn_error *err);
+
 // What an output column says about event time.
 typedef struct sql_time_trace {
     bool is_time;         // the column the watermark speaks of, or a window bound of it
