@@ -159,6 +159,9 @@ TARN_MUST_USE tarn_status tarn_flow_request_barrier(tarn_flow *flow, uint64_t ep
                                                     bool *ret_accepted, tarn_error *err);
 // True when every source has reported TARN_POLL_END or _IDLE and all channels are empty.
 bool tarn_flow_is_drained(tarn_flow *flow);
+// Asks idle sources at once instead of after the poll interval; until they have answered the flow
+// is not drained.
+void tarn_flow_wake_sources(tarn_flow *flow);
 // True once it has failed, was cancelled or has ended: tarn_flow_wait then returns at once.
 bool tarn_flow_has_stopped(tarn_flow *flow);
 // Streams: lets ended and idle sources end, so that tarn_flow_wait returns.

@@ -100,6 +100,7 @@ typedef struct flow_task {
     bool ended;
     bool source_ended; // the source has nothing more; it stays for barriers
     int64_t idle_until_ns;
+    bool woken;               // to be asked although idle
     uint64_t epoch;           // last barrier passed
     int64_t blocked_since_ns; // has work but no room; 0: not blocked
 } flow_task;

@@ -65,7 +65,7 @@ static bool source_has_work_locked(const tarn_flow *flow, const flow_task *task,
     if (flow->barrier_active && task->epoch < flow->barrier_epoch) return true;
     if (task->source_ended) return !flow->options.is_stream || flow->finishing;
     if (flow->finishing && task->idle_until_ns > 0) return true;
-    return task->idle_until_ns <= now_ns;
+    return task->woken || task->idle_until_ns <= now_ns;
 }
 
 static bool has_work_locked(const tarn_flow *flow, const flow_task *task, int64_t now_ns) {
@@ -177,6 +177,7 @@ static tarn_status step_source(tarn_flow *flow, flow_task *task, tarn_error *err
     bool is_full = flow->barrier_is_full;
     bool closed = atomic_load_explicit(&node->closed, memory_order_relaxed) ||
                   tarn_output_is_closed(&node->output);
+    task->woken = false;
     bool leave = task->source_ended || (flow->finishing && task->idle_until_ns > 0);
     tarn_mutex_unlock(flow->lock);
 
@@ -490,7 +491,7 @@ bool tarn_flow_is_drained(tarn_flow *flow) {
         const flow_task *task = &flow->tasks[i];
         drained = !task->running;
         if (task->head->is_source && !task->ended) {
-            drained = drained && (task->source_ended || task->idle_until_ns > 0);
+            drained = drained && (task->source_ended || (task->idle_until_ns > 0 && !task->woken));
         }
         for (size_t c = 0; c < task->channel_count; c++) {
             drained = drained && flow_channel_len(&task->channels[c]) == 0;
@@ -499,6 +500,16 @@ bool tarn_flow_is_drained(tarn_flow *flow) {
     drained = drained && !flow->barrier_active;
     tarn_mutex_unlock(flow->lock);
     return drained;
+}
+
+void tarn_flow_wake_sources(tarn_flow *flow) {
+    tarn_mutex_lock(flow->lock);
+    for (size_t i = 0; i < flow->task_count; i++) {
+        // One that is being asked right now may have looked too early: it is asked again.
+        if (flow->tasks[i].head->is_source) flow->tasks[i].woken = true;
+    }
+    tarn_cond_broadcast(flow->changed);
+    tarn_mutex_unlock(flow->lock);
 }
 
 bool tarn_flow_has_stopped(tarn_flow *flow) {

@@ -366,6 +366,8 @@ static tarn_status unknown_option(tarn_slice name, tarn_error *err) {
 
 tarn_status lake_options_check_new(const tarn_option *options, size_t count, tarn_error *err) {
     for (size_t i = 0; i < count; i++) {
+        // Notes of the layers above, which change nothing here: "tarn.view".
+        if (tarn_slice_starts_with(options[i].key, TARN_LIT("tarn."))) continue;
         const known_option *known = find_known(options[i].key);
         if (known == NULL) return unknown_option(options[i].key, err);
         if (known->rule == RULE_FIXED) TARN_TRY(check_fixed(known, options[i].value, err));

@@ -358,6 +358,8 @@ tarn_status wh_engine_flush(tarn_warehouse *warehouse, const atomic_bool *cancel
     tarn_status status = TARN_OK;
     tarn_mutex_lock(engine->lock);
     uint64_t ticket = ++engine->flush_wanted;
+    // What was written before FLUSH is seen by it, also by sources that were just idle.
+    if (engine->graph != NULL) tarn_flow_wake_sources(wh_graph_flow(engine->graph));
     tarn_cond_broadcast(engine->changed);
     while (engine->flush_done < ticket) {
         if (engine->state == WH_ENGINE_FAILED && !engine->rebuild) break;
@@ -381,9 +383,11 @@ uint64_t wh_engine_committed_epoch(tarn_warehouse *warehouse) {
 }
 
 void wh_engine_wake(tarn_warehouse *warehouse) {
-    tarn_mutex_lock(warehouse->engine.lock);
-    tarn_cond_broadcast(warehouse->engine.changed);
-    tarn_mutex_unlock(warehouse->engine.lock);
+    wh_engine *engine = &warehouse->engine;
+    tarn_mutex_lock(engine->lock);
+    if (engine->graph != NULL) tarn_flow_wake_sources(wh_graph_flow(engine->graph));
+    tarn_cond_broadcast(engine->changed);
+    tarn_mutex_unlock(engine->lock);
 }
 
 tarn_status tarn_warehouse_progress(tarn_warehouse *warehouse, tarn_arena *arena,
