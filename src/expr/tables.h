@@ -12,7 +12,9 @@ extern const expr_function_table expr_math_functions;
 extern const expr_function_table expr_numeric_functions;
 extern const expr_function_table expr_text_functions;
 extern const expr_function_table expr_time_functions;
+extern const expr_function_table expr_time_make_functions;
 extern const expr_function_table expr_time_parts_functions;
+extern const expr_function_table expr_time_trunc_functions;
 extern const expr_function_table expr_to_char_functions;
 
 // Booleans as their output function writes them, for concat(); made by the tree builder only.
