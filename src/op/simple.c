@@ -199,8 +199,7 @@ static const tarn_operator_ops limit_ops = {.chunk = limit_chunk, .free = limit_
 tarn_status op_build_limit(op_builder *builder, const tarn_plan *plan, tarn_node *ret_node,
                            tarn_error *err) {
     if (builder->context->mode == TARN_OP_STREAM) {
-        return tarn_fail(err, TARN_UNSUPPORTED,
-                         "LIMIT without ORDER BY is not supported in a materialized view");
+        return op_build_top_n(builder, plan, ret_node, err);
     }
     tarn_node input;
     TARN_TRY(op_build_one(builder, plan->inputs[0], &input, err));

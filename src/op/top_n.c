@@ -20,6 +20,8 @@ typedef struct partition {
 typedef struct top_n_op {
     op_base base;
     const tarn_plan *plan;
+    tarn_plan limit_plan; // what `plan` is when it was made of a LIMIT
+    const tarn_plan *limit_input;
     bool is_stream;
     int64_t keep_limit; // rows worth keeping per partition; -1: all
     op_layout keys;
@@ -525,10 +527,26 @@ static int64_t keep_limit_of(const tarn_plan *plan, bool is_stream) {
     return limit;
 }
 
+// LIMIT in a view is a top-N: of its ORDER BY, or by the rows' bytes where there is none.
+static void take_limit(top_n_op *op, const tarn_plan *limit) {
+    const tarn_plan *input = limit->inputs[0];
+    op->limit_plan = *limit;
+    op->limit_plan.kind = TARN_PLAN_TOP_N;
+    memset(&op->limit_plan.top_n, 0, sizeof op->limit_plan.top_n);
+    op->limit_plan.top_n.limit = limit->limit.limit;
+    op->limit_plan.top_n.offset = limit->limit.offset;
+    if (input->kind == TARN_PLAN_SORT) {
+        op->limit_plan.top_n.keys = input->sort.keys;
+        op->limit_plan.top_n.key_count = input->sort.key_count;
+        input = input->inputs[0];
+    }
+    op->limit_input = input;
+    op->limit_plan.inputs = &op->limit_input;
+    op->plan = &op->limit_plan;
+}
+
 tarn_status op_build_top_n(op_builder *builder, const tarn_plan *plan, tarn_node *ret_node,
                            tarn_error *err) {
-    tarn_node input;
-    TARN_TRY(op_build_one(builder, plan->inputs[0], &input, err));
     const tarn_alloc *alloc = builder->context->alloc;
     top_n_op *op = tarn_alloc_new(alloc, top_n_op, 1);
     if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
@@ -536,9 +554,12 @@ tarn_status op_build_top_n(op_builder *builder, const tarn_plan *plan, tarn_node
     op->key.alloc = alloc;
     op->row.alloc = alloc;
     op->plan = plan;
+    if (plan->kind == TARN_PLAN_LIMIT) take_limit(op, plan);
     op->is_stream = builder->context->mode == TARN_OP_STREAM;
-    op->keep_limit = keep_limit_of(plan, op->is_stream);
-    tarn_status status = op_builder_base(builder, "top", &op->base, err);
+    op->keep_limit = keep_limit_of(op->plan, op->is_stream);
+    tarn_node input;
+    tarn_status status = op_build_one(builder, op->plan->inputs[0], &input, err);
+    if (status == TARN_OK) status = op_builder_base(builder, "top", &op->base, err);
     if (status == TARN_OK) status = init_programs(op, builder, err);
     if (status != TARN_OK) {
         top_n_free(op);
