@@ -160,7 +160,8 @@ void tarn_thread_join(tarn_thread *thread); // waits and frees; accepts NULL
 
 // Locks are taken in this order, outermost first. Debug builds abort on an out-of-order acquire.
 typedef enum tarn_lock_rank {
-    TARN_LOCK_WAREHOUSE = 1,
+    TARN_LOCK_API = 1,
+    TARN_LOCK_WAREHOUSE,
     TARN_LOCK_CATALOG,
     TARN_LOCK_JOB,
     TARN_LOCK_TABLE,

@@ -41,7 +41,7 @@ tarn_db_code tarn_db_open(const char *directory, const tarn_db_options *options,
     }
     tarn_db *db = tarn_alloc_new(&tarn_alloc_libc, tarn_db, 1);
     tarn_status status = db == NULL ? wh_no_memory(&err) : TARN_OK;
-    if (status == TARN_OK) status = tarn_mutex_new(TARN_LOCK_WAREHOUSE, &db->lock, &err);
+    if (status == TARN_OK) status = tarn_mutex_new(TARN_LOCK_API, &db->lock, &err);
     if (status == TARN_OK) {
         status = tarn_warehouse_open(tarn_os_posix(), &tarn_alloc_libc,
                                      tarn_slice_from_cstr(directory), &set, &db->warehouse, &err);

@@ -78,7 +78,7 @@ static tarn_status fill_source(tarn_warehouse *warehouse, const tarn_statement *
     if (!tarn_arena_copy(&object->arena, statement->text, &object->sql)) return wh_no_memory(err);
     TARN_TRY(bind_source(warehouse, object, err));
     TARN_TRY(find_connector(statement, &object->connector, err));
-    tarn_connector_option *options;
+    tarn_connector_option *options = NULL;
     size_t option_count = statement->create_source.option_count;
     TARN_TRY(copy_options(&object->arena, statement->create_source.options, option_count, &options,
                           err));
