@@ -35,8 +35,10 @@ static bool parse_decimal(tarn_slice text, int64_t *ret_unscaled, int *ret_scale
     size_t i = text.len > 0 && text.data[0] == '-' ? 1 : 0;
     size_t first = i;
     if (text.len - i > DIGITS_MAX + 1) return false;
-    int64_t value = 0;
-    for (; i < text.len && is_digit(text.data[i]); i++) value = value * 10 + (text.data[i] - '0');
+    uint64_t value = 0; // of at most 19 digits, which an int64 need not hold
+    for (; i < text.len && is_digit(text.data[i]); i++) {
+        value = value * 10 + (uint64_t)(text.data[i] - '0');
+    }
     size_t digit_count = i - first;
     if (digit_count == 0) return false;
     size_t fraction_digits = 0;
@@ -44,13 +46,13 @@ static bool parse_decimal(tarn_slice text, int64_t *ret_unscaled, int *ret_scale
         if (text.data[i] != '.') return false;
         size_t fraction_at = ++i;
         for (; i < text.len && is_digit(text.data[i]); i++) {
-            value = value * 10 + (text.data[i] - '0');
+            value = value * 10 + (uint64_t)(text.data[i] - '0');
         }
         fraction_digits = i - fraction_at;
         if (i < text.len || fraction_digits == 0) return false;
     }
     if (digit_count + fraction_digits > DIGITS_MAX) return false;
-    *ret_unscaled = first == 1 ? -value : value;
+    *ret_unscaled = first == 1 ? -(int64_t)value : (int64_t)value;
     *ret_scale = (int)fraction_digits;
     return true;
 }

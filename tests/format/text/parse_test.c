@@ -134,6 +134,11 @@ TEST(what_needs_care_is_left_to_the_long_way) {
         {TARN_TYPE_TEXT, "\303\251"},
         {TARN_TYPE_BYTEA, "\\x00"},
         {TARN_TYPE_NUMERIC, "1.00000000001"}, // rounds
+        // One digit more than always fits, and more than an int64 holds.
+        {TARN_TYPE_DOUBLE, "9999999999999999999"},
+        {TARN_TYPE_NUMERIC, "-9999999999999999999"},
+        {TARN_TYPE_REAL, "9999999999999999999"},
+        {TARN_TYPE_BIGINT, "9999999999999999999"},
     };
     for (size_t i = 0; i < sizeof rare / sizeof rare[0]; i++) {
         tarn_string slot = {0};
