@@ -261,6 +261,10 @@ static tarn_status plan_bucket(tarn_table_scan *scan, const lake_entry *const *t
     if (list.count == 0) return TARN_OK;
     lake_part part = {
         .kind = LAKE_PART_MERGE, .runs = list.runs, .run_count = list.count, .changes = true};
+    // Of keys outside the range some versions may be in files that are left out.
+    const lake_schema *schema = scan->table->schema;
+    TARN_TRY(lake_key_encode(schema, bucket.min, &scan->arena, &part.min_key, err));
+    TARN_TRY(lake_key_encode(schema, bucket.max, &scan->arena, &part.max_key, err));
     return lake_scan_add_part(scan, &part, false, err);
 }
 

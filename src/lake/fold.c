@@ -127,6 +127,27 @@ tarn_status lake_key_compare(const lake_schema *schema, tarn_slice a, tarn_slice
     return TARN_OK;
 }
 
+tarn_status lake_key_encode(const lake_schema *schema, tarn_slice key, tarn_arena *arena,
+                            tarn_slice *ret_bytes, tarn_error *err) {
+    tarn_value values[KEY_COLUMNS_MAX];
+    if (schema->key.count > KEY_COLUMNS_MAX) {
+        return tarn_fail(err, TARN_UNSUPPORTED, "primary keys of more than %d columns",
+                         KEY_COLUMNS_MAX);
+    }
+    TARN_TRY(decode_key(schema, key, values, err));
+    tarn_buffer bytes = {0};
+    tarn_status status = TARN_OK;
+    for (size_t i = 0; i < schema->key.count && status == TARN_OK; i++) {
+        values[i].type = schema->fields[schema->key.indices[i]].type.type;
+        status = tarn_key_encode_value(values[i], (tarn_key_order){0}, &bytes, err);
+    }
+    if (status == TARN_OK && !tarn_arena_copy(arena, tarn_buffer_slice(&bytes), ret_bytes)) {
+        status = tarn_fail(err, TARN_NO_MEMORY, "a key");
+    }
+    tarn_buffer_free(&bytes);
+    return status;
+}
+
 // ---- conflicts ----
 
 static int compare_buckets(const lake_entry *a, const lake_entry *b) {

@@ -43,4 +43,9 @@ TARN_MUST_USE tarn_status lake_check_conflicts(const lake_schema *schema,
 TARN_MUST_USE tarn_status lake_key_compare(const lake_schema *schema, tarn_slice a, tarn_slice b,
                                            int *ret_order, tarn_error *err);
 
+// The same key as order-preserving bytes (column.h), in `arena`.
+TARN_MUST_USE tarn_status lake_key_encode(const lake_schema *schema, tarn_slice key,
+                                          tarn_arena *arena, tarn_slice *ret_bytes,
+                                          tarn_error *err);
+
 #endif

@@ -292,9 +292,20 @@ static void take_group(lake_merge *merge) {
     }
 }
 
+// The group's key is one that was asked for.
+static bool is_in_range(const lake_merge *merge) {
+    const cursor *at = &merge->cursors[merge->group[0]];
+    tarn_slice key = lake_keys_at(&at->keys, at->at);
+    tarn_slice min = merge->options.min_key;
+    tarn_slice max = merge->options.max_key;
+    return (min.len == 0 || tarn_slice_compare(key, min) >= 0) &&
+           (max.len == 0 || tarn_slice_compare(key, max) <= 0);
+}
+
 static void resolve_group(lake_merge *merge) {
     candidate before = {0};
     candidate after = {0};
+    if (!is_in_range(merge)) return;
     for (size_t i = 0; i < merge->group_count; i++) {
         size_t index = merge->group[i];
         const lake_run *run = merge->cursors[index].run;

@@ -27,8 +27,10 @@ typedef struct lake_run {
 typedef struct lake_merge_options {
     const size_t *columns; // indices into the table's schema
     size_t column_count;
-    bool system_columns;         // the winners' sequence numbers and kinds follow `columns`
-    bool changes;                // rows have kinds
+    bool system_columns; // the winners' sequence numbers and kinds follow `columns`
+    bool changes;        // rows have kinds
+    tarn_slice min_key;  // encoded; keys outside are left out. Empty: no bound
+    tarn_slice max_key;
     const tarn_prune *key_prune; // tests on key columns; may be NULL
     lake_scan_counters *counters;
     const tarn_alloc *alloc;

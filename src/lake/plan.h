@@ -19,7 +19,9 @@ typedef struct lake_part {
     lake_part_kind kind;
     const lake_run *runs;
     size_t run_count;
-    bool changes; // rows have kinds
+    bool changes;       // rows have kinds
+    tarn_slice min_key; // LAKE_PART_MERGE: as in lake_merge_options
+    tarn_slice max_key;
 } lake_part;
 
 typedef struct lake_split {

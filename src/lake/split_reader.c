@@ -38,6 +38,8 @@ static tarn_status open_part(tarn_split_reader *reader, const lake_part *part, t
         lake_merge_options options = {.columns = scan->columns,
                                       .column_count = scan->column_count,
                                       .changes = part->changes,
+                                      .min_key = part->min_key,
+                                      .max_key = part->max_key,
                                       .key_prune = &scan->key_prune,
                                       .counters = &scan->counters,
                                       .alloc = reader->alloc};
