@@ -36,7 +36,7 @@ static tarn_status chr_rows(const expr_frame *frame) {
     EXPR_FOR_ROWS(frame, row) {
         int32_t point = points[row * stride];
         if (point == 0) return expr_fail(frame->err, "54000", "null character not permitted");
-        if (point < 0) return expr_fail(frame->err, "54000", "character number must be positive");
+        if (point < 0) return expr_fail(frame->err, "22023", "character number must be positive");
         if (point > 0x10FFFF) {
             return expr_fail(frame->err, "54000", "requested character too large for encoding: %d",
                              point);

@@ -156,11 +156,17 @@ static bool field_of_interval(expr_time_unit unit, tarn_interval in, field *ret_
     }
 }
 
-static bool field_at(const expr_frame *frame, expr_time_unit unit, size_t row, field *ret_field) {
+// date_part of a date is that of its midnight, so it has hours; extract refuses them.
+static bool field_at(const expr_frame *frame, expr_time_unit unit, size_t row, bool as_numeric,
+                     field *ret_field) {
     const tarn_vector *arg = &frame->args[1];
     size_t at = row * expr_stride(arg);
     switch ((tarn_type_id)arg->type.id) {
-    case TARN_TYPE_DATE: return field_of_date(unit, ((const int32_t *)arg->data)[at], ret_field);
+    case TARN_TYPE_DATE: {
+        int32_t day = ((const int32_t *)arg->data)[at];
+        return as_numeric ? field_of_date(unit, day, ret_field)
+                          : field_of_timestamp(unit, day * EXPR_DAY_US, false, ret_field);
+    }
     case TARN_TYPE_TIME: return field_of_time(unit, ((const int64_t *)arg->data)[at], ret_field);
     case TARN_TYPE_TIMESTAMP:
         return field_of_timestamp(unit, ((const int64_t *)arg->data)[at], false, ret_field);
@@ -176,23 +182,13 @@ static bool field_at(const expr_frame *frame, expr_time_unit unit, size_t row, f
 
 // ---- kernels ----
 
-static tarn_status fail_unit(const expr_frame *frame, tarn_slice name) {
-    bool is_known = expr_time_unit_of(name) != EXPR_UNIT_UNKNOWN;
-    return expr_fail(frame->err, is_known ? "0A000" : "22023",
-                     "unit \"" TARN_SLICE_FMT "\" not %s for type %s", TARN_SLICE_ARG(name),
-                     is_known ? "supported" : "recognized", expr_type_name(frame->args[1].type.id));
-}
-
-static tarn_status prepare_unit(const tarn_expr *const *args, size_t arg_count, tarn_arena *arena,
-                                const void **ret_prepared, tarn_error *err) {
-    (void)arg_count;
-    *ret_prepared = NULL;
-    if (!expr_is_literal(args[0]) || args[0]->literal.is_null) return TARN_OK;
-    expr_time_unit *unit = tarn_arena_new(arena, expr_time_unit, 1);
-    if (unit == NULL) return expr_no_memory(err);
-    *unit = expr_time_unit_of(args[0]->literal.bytes);
-    *ret_prepared = unit;
-    return TARN_OK;
+// PostgreSQL adds seconds and their fraction as doubles, which shows in the last digits.
+static double double_of(expr_time_unit unit, field part) {
+    int64_t whole_seconds = (int64_t)(part.value / EXPR_SECOND_US);
+    double fraction = (double)(int64_t)(part.value % EXPR_SECOND_US);
+    if (unit == EXPR_UNIT_SECOND) return (double)whole_seconds + fraction / 1000000.0;
+    if (unit == EXPR_UNIT_MILLISECOND) return (double)whole_seconds * 1000.0 + fraction / 1000.0;
+    return expr_decimal_to_double(part.value, part.scale);
 }
 
 static tarn_status field_rows(const expr_frame *frame, bool as_numeric) {
@@ -203,11 +199,12 @@ static tarn_status field_rows(const expr_frame *frame, bool as_numeric) {
                                   ? *(const expr_time_unit *)frame->prepared
                                   : expr_time_unit_of(expr_text_at(&names, row));
         field part;
-        if (!field_at(frame, unit, row, &part)) {
-            return fail_unit(frame, expr_text_at(&names, row));
+        if (!field_at(frame, unit, row, as_numeric, &part)) {
+            return expr_time_unit_fail(frame, expr_text_at(&names, row), unit != EXPR_UNIT_UNKNOWN,
+                                       frame->args[1].type);
         }
         if (!as_numeric) {
-            ((double *)frame->result->data)[row] = expr_decimal_to_double(part.value, part.scale);
+            ((double *)frame->result->data)[row] = double_of(unit, part);
             continue;
         }
         tarn_int128 value;
@@ -248,9 +245,9 @@ static tarn_type extract_type(const tarn_expr *const *args, size_t arg_count) {
 
 #define PARTS(type)                                                                       \
     EXPR_FUNCTION("extract", "text, " type, "numeric", "a field", .kernel = extract_rows, \
-                  .typer = extract_type, .prepare = prepare_unit),                        \
+                  .typer = extract_type, .prepare = expr_time_unit_prepare),              \
         EXPR_FUNCTION("date_part", "text, " type, "double precision", "a field",          \
-                      .kernel = date_part_rows, .prepare = prepare_unit)
+                      .kernel = date_part_rows, .prepare = expr_time_unit_prepare)
 
 static const tarn_function functions[] = {
     PARTS("date"), PARTS("time"), PARTS("timestamp"), PARTS("timestamptz"), PARTS("interval"),

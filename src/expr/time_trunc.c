@@ -8,28 +8,17 @@
 #include "expr/tree.h"
 #include "expr/types.h"
 
-static tarn_status prepare_unit(const tarn_expr *const *args, size_t arg_count, tarn_arena *arena,
-                                const void **ret_prepared, tarn_error *err) {
-    (void)arg_count;
-    *ret_prepared = NULL;
-    if (!expr_is_literal(args[0]) || args[0]->literal.is_null) return TARN_OK;
-    expr_time_unit *unit = tarn_arena_new(arena, expr_time_unit, 1);
-    if (unit == NULL) return expr_no_memory(err);
-    *unit = expr_time_unit_of(args[0]->literal.bytes);
-    *ret_prepared = unit;
-    return TARN_OK;
+// Fields that are no units (dow, epoch, ...) are not even recognized here.
+static tarn_status fail_unit(const expr_frame *frame, tarn_slice name) {
+    expr_time_unit unit = expr_time_unit_of(name);
+    bool is_known =
+        unit != EXPR_UNIT_UNKNOWN && (unit < EXPR_UNIT_EPOCH || unit == EXPR_UNIT_TIMEZONE);
+    return expr_time_unit_fail(frame, name, is_known, frame->args[1].type);
 }
 
 static expr_time_unit unit_at(const expr_frame *frame, const expr_text_arg *names, size_t row) {
     if (frame->prepared != NULL) return *(const expr_time_unit *)frame->prepared;
     return expr_time_unit_of(expr_text_at(names, row));
-}
-
-static tarn_status fail_unit(const expr_frame *frame, tarn_slice name, tarn_type type) {
-    bool is_known = expr_time_unit_of(name) != EXPR_UNIT_UNKNOWN;
-    return expr_fail(frame->err, is_known ? "0A000" : "22023",
-                     "unit \"" TARN_SLICE_FMT "\" not %s for type %s", TARN_SLICE_ARG(name),
-                     is_known ? "supported" : "recognized", expr_type_name(type.id));
 }
 
 // ---- timestamps ----
@@ -116,7 +105,7 @@ static tarn_status trunc_rows(const expr_frame *frame) {
     int64_t *out = frame->result->data;
     EXPR_FOR_ROWS(frame, row) {
         if (!truncate_timestamp(unit_at(frame, &names, row), in[row * stride], &out[row])) {
-            return fail_unit(frame, expr_text_at(&names, row), frame->args[1].type);
+            return fail_unit(frame, expr_text_at(&names, row));
         }
     }
     return TARN_OK;
@@ -172,7 +161,7 @@ static tarn_status trunc_interval_rows(const expr_frame *frame) {
     tarn_interval *out = frame->result->data;
     EXPR_FOR_ROWS(frame, row) {
         if (!truncate_interval(unit_at(frame, &names, row), in[row * stride], &out[row])) {
-            return fail_unit(frame, expr_text_at(&names, row), frame->args[1].type);
+            return fail_unit(frame, expr_text_at(&names, row));
         }
     }
     return TARN_OK;
@@ -221,7 +210,7 @@ static tarn_status bin_rows(const expr_frame *frame) {
 
 #define TRUNC(type)                                                                                \
     EXPR_FUNCTION("date_trunc", "text, " type, type, "cut to a unit", EXPR_WITH_DENSE(trunc_rows), \
-                  .prepare = prepare_unit)
+                  .prepare = expr_time_unit_prepare)
 #define BIN(type)                                                \
     EXPR_FUNCTION("date_bin", "interval, " type ", " type, type, \
                   "start of its bin, of equal ones from an origin on", .kernel = bin_rows)
@@ -230,7 +219,7 @@ static const tarn_function functions[] = {
     TRUNC("timestamp"),
     TRUNC("timestamptz"),
     EXPR_FUNCTION("date_trunc", "text, interval", "interval", "cut to a unit",
-                  .kernel = trunc_interval_rows, .prepare = prepare_unit),
+                  .kernel = trunc_interval_rows, .prepare = expr_time_unit_prepare),
     BIN("timestamp"),
     BIN("timestamptz"),
 };

@@ -1,5 +1,8 @@
 #include "expr/time_unit.h"
 
+#include "expr/tree.h"
+#include "expr/types.h"
+
 static const struct {
     const char *name;
     expr_time_unit unit;
@@ -85,4 +88,23 @@ expr_time_unit expr_time_unit_of(tarn_slice name) {
         if (tarn_slice_equal(word, tarn_slice_from_cstr(names[i].name))) return names[i].unit;
     }
     return EXPR_UNIT_UNKNOWN;
+}
+
+tarn_status expr_time_unit_prepare(const tarn_expr *const *args, size_t arg_count,
+                                   tarn_arena *arena, const void **ret_prepared, tarn_error *err) {
+    (void)arg_count;
+    *ret_prepared = NULL;
+    if (!expr_is_literal(args[0]) || args[0]->literal.is_null) return TARN_OK;
+    expr_time_unit *unit = tarn_arena_new(arena, expr_time_unit, 1);
+    if (unit == NULL) return expr_no_memory(err);
+    *unit = expr_time_unit_of(args[0]->literal.bytes);
+    *ret_prepared = unit;
+    return TARN_OK;
+}
+
+tarn_status expr_time_unit_fail(const expr_frame *frame, tarn_slice name, bool is_known,
+                                tarn_type type) {
+    return expr_fail(frame->err, is_known ? "0A000" : "22023",
+                     "unit \"" TARN_SLICE_FMT "\" not %s for type %s", TARN_SLICE_ARG(name),
+                     is_known ? "supported" : "recognized", expr_type_name(type.id));
 }

@@ -2,7 +2,7 @@
 #ifndef TARN_EXPR_TIME_UNIT_H
 #define TARN_EXPR_TIME_UNIT_H
 
-#include "base/slice.h"
+#include "expr/function.h"
 
 typedef enum expr_time_unit {
     EXPR_UNIT_UNKNOWN,
@@ -30,5 +30,13 @@ typedef enum expr_time_unit {
 
 // In any case, singular or plural, and PostgreSQL's abbreviations.
 expr_time_unit expr_time_unit_of(tarn_slice name);
+
+// An expr_prepare for functions whose first argument names a unit: an expr_time_unit when that is a
+// literal.
+tarn_status expr_time_unit_prepare(const tarn_expr *const *args, size_t arg_count,
+                                   tarn_arena *arena, const void **ret_prepared, tarn_error *err);
+// 22023 when there is no such unit, 0A000 when `type` does not have it.
+tarn_status expr_time_unit_fail(const expr_frame *frame, tarn_slice name, bool is_known,
+                                tarn_type type);
 
 #endif

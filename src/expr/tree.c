@@ -83,6 +83,18 @@ static tarn_type numeric_type_of_text(tarn_slice text) {
     return tarn_type_numeric(precision, scale);
 }
 
+// A numeric literal with more digits than fit must not lose them silently.
+static tarn_status check_digits(const tarn_expr *expr, tarn_type type, tarn_error *err) {
+    if (type.id != TARN_TYPE_NUMERIC || type.scale < EXPR_NUMERIC_PRECISION_MAX) return TARN_OK;
+    (void)tarn_fail(err, TARN_INVALID,
+                    "number \"" TARN_SLICE_FMT "\" has more digits than numeric holds",
+                    TARN_SLICE_ARG(expr->literal.bytes));
+    tarn_error_locate(err, "22003", expr->position);
+    tarn_error_hint(err, "numeric has at most %d digits; quote it and cast it to double precision",
+                    EXPR_NUMERIC_PRECISION_MAX);
+    return TARN_INVALID;
+}
+
 static tarn_status read_untyped(tarn_arena *arena, const tarn_expr *expr, tarn_type type,
                                 const tarn_expr **ret_expr, tarn_error *err) {
     tarn_expr node = *expr;
@@ -134,6 +146,7 @@ static tarn_status fail_cast(tarn_type from, tarn_type to, tarn_cast_context con
 tarn_status tarn_expr_cast(tarn_arena *arena, const tarn_expr *expr, tarn_type type,
                            tarn_cast_context context, int32_t position, const tarn_expr **ret_expr,
                            tarn_error *err) {
+    bool is_open = type.id == TARN_TYPE_NUMERIC && type.precision == 0;
     type = resolve_target(expr, type);
     if (tarn_type_equal(expr->type, type)) {
         *ret_expr = expr;
@@ -141,6 +154,7 @@ tarn_status tarn_expr_cast(tarn_arena *arena, const tarn_expr *expr, tarn_type t
     }
     bool is_untyped = expr->kind == TARN_EXPR_LITERAL && expr->type.id == TARN_TYPE_NULL;
     if (is_untyped && type.id != TARN_TYPE_NULL) {
+        if (is_open && !expr->literal.is_null) TARN_TRY(check_digits(expr, type, err));
         bool checks_length = type.length > 0 && !expr->literal.is_null;
         tarn_type read_type = checks_length ? tarn_type_of(type.id) : type;
         TARN_TRY(read_untyped(arena, expr, read_type, ret_expr, err));

@@ -267,6 +267,43 @@ static inline tarn_status sql_cast(sql_reader *r, const tarn_expr **ret) {
     return TARN_OK;
 }
 
+// Behind the minus. What is behind the number (a cast, a tighter operator) comes before the minus.
+static inline tarn_status sql_negative(sql_reader *r, const tarn_expr **ret) {
+    const char *start = r->at;
+    int32_t position = sql_position(r);
+    const tarn_expr *number;
+    TARN_TRY(sql_number(r, &number));
+    sql_skip(r);
+    if (strncmp(r->at, "::", 2) == 0) {
+        r->at = start;
+        TARN_TRY(sql_cast(r, &number));
+        return tarn_expr_call(r->arena, TARN_LIT("-"), &number, 1, position, ret, r->err);
+    }
+    tarn_buffer text = {0};
+    tarn_status status = tarn_buffer_append(&text, TARN_LIT("-")) &&
+                                 tarn_buffer_append(&text, (tarn_slice){(const uint8_t *)start,
+                                                                        (size_t)(r->at - start)})
+                             ? TARN_OK
+                             : TARN_NO_MEMORY;
+    tarn_value value;
+    tarn_slice digits = {0};
+    if (status == TARN_OK && !tarn_arena_copy(r->arena, tarn_buffer_slice(&text), &digits)) {
+        status = TARN_NO_MEMORY;
+    }
+    tarn_buffer_free(&text);
+    if (status != TARN_OK) return status;
+    tarn_type type = number->type;
+    tarn_type integer = tarn_type_of(TARN_TYPE_INTEGER);
+    tarn_error ignored;
+    if (type.id == TARN_TYPE_BIGINT &&
+        tarn_value_parse(integer, digits, r->arena, &value, &ignored) == TARN_OK) {
+        type = integer; // -2147483648
+    }
+    TARN_TRY(tarn_value_parse(type, digits, r->arena, &value, r->err));
+    value.type = type;
+    return sql_literal(r, value, false, ret);
+}
+
 static inline tarn_status sql_unary(sql_reader *r, const tarn_expr **ret) {
     static const char *const operators[] = {"-", "+", "~"};
     sql_skip(r);
@@ -274,6 +311,10 @@ static inline tarn_status sql_unary(sql_reader *r, const tarn_expr **ret) {
         if (r->at[0] == '~' && r->at[1] == '~') break;
         int32_t position = sql_position(r);
         if (!sql_symbol(r, operators[i])) continue;
+        // As PostgreSQL's grammar, a minus before a number belongs to it.
+        sql_skip(r);
+        bool is_number = isdigit((unsigned char)*r->at) || *r->at == '.';
+        if (operators[i][0] == '-' && is_number) return sql_negative(r, ret);
         TARN_TRY(sql_unary(r, ret));
         return tarn_expr_call(r->arena, tarn_slice_from_cstr(operators[i]), ret, 1, position, ret,
                               r->err);
