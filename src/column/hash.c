@@ -70,6 +70,17 @@ static void hash_intervals(const tarn_interval *restrict values, size_t count,
     for (size_t i = 0; i < count; i++) hashes[i] = hash_int128(column_interval_span(values[i]));
 }
 
+// Visits the null rows only.
+static void set_nulls(const uint64_t *validity, size_t count, uint64_t *hashes) {
+    for (size_t start = 0; start < count; start += 64) {
+        uint64_t nulls = ~validity[start / 64];
+        if (count - start < 64) nulls &= ((uint64_t)1 << (count - start)) - 1;
+        for (; nulls != 0; nulls &= nulls - 1) {
+            hashes[start + (size_t)__builtin_ctzll(nulls)] = NULL_HASH;
+        }
+    }
+}
+
 static void hash_block(const column_block *block, tarn_type type, uint64_t *hashes) {
     switch (tarn_type_physical(type)) {
     case TARN_PHYSICAL_BOOL: hash_bools(block->values, block->count, hashes); break;
@@ -82,10 +93,7 @@ static void hash_block(const column_block *block, tarn_type type, uint64_t *hash
     case TARN_PHYSICAL_STRING: hash_strings(block->values, block, hashes); break;
     case TARN_PHYSICAL_INTERVAL: hash_intervals(block->values, block->count, hashes); break;
     }
-    if (block->validity == NULL) return;
-    for (size_t i = 0; i < block->count; i++) {
-        if (!tarn_bitmap_get(block->validity, i)) hashes[i] = NULL_HASH;
-    }
+    if (block->validity != NULL) set_nulls(block->validity, block->count, hashes);
 }
 
 static void hash_vector(const tarn_vector *vector, const uint32_t *rows, size_t count,

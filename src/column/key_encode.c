@@ -25,11 +25,18 @@ static TARN_ALWAYS_INLINE uint8_t *put_u128(uint8_t *out, tarn_uint128 key) {
     return put_u64(put_u64(out, (uint64_t)(key >> 64)), (uint64_t)key);
 }
 
+// The bytes up to the next zero are copied at once; most strings have none.
 static uint8_t *put_string(uint8_t *out, const tarn_string *string, uint8_t flip) {
-    tarn_slice bytes = tarn_string_slice(string);
-    for (size_t i = 0; i < bytes.len; i++) {
-        *out++ = bytes.data[i] ^ flip;
-        if (bytes.data[i] == 0) *out++ = KEY_STRING_ZERO ^ flip;
+    tarn_slice rest = tarn_string_slice(string);
+    while (rest.len > 0) {
+        const uint8_t *zero = memchr(rest.data, 0, rest.len);
+        size_t len = zero == NULL ? rest.len : (size_t)(zero - rest.data);
+        for (size_t i = 0; i < len; i++) out[i] = rest.data[i] ^ flip;
+        out += len;
+        if (zero == NULL) break;
+        *out++ = flip;
+        *out++ = KEY_STRING_ZERO ^ flip;
+        rest = tarn_slice_skip(rest, len + 1);
     }
     *out++ = flip;
     *out++ = KEY_STRING_END ^ flip;
@@ -184,7 +191,7 @@ static tarn_status append_key(tarn_type type, const void *at, tarn_key_order ord
     tarn_physical physical = tarn_type_physical(type);
     size_t len = 1 + (at == NULL                         ? 0
                       : physical == TARN_PHYSICAL_STRING ? string_bytes(at)
-                                                         : tarn_type_width(type));
+                                                         : column_physical_width(physical));
     if (!tarn_buffer_reserve(out, len)) {
         return tarn_fail(err, TARN_NO_MEMORY, "no memory for a key of %zu bytes", len);
     }
@@ -201,9 +208,9 @@ tarn_status tarn_key_encode(const tarn_vector *columns, size_t column_count,
     size_t start = out->len;
     for (size_t i = 0; i < column_count; i++) {
         const tarn_vector *column = &columns[i];
-        const void *at = tarn_vector_is_null(column, row)
-                             ? NULL
-                             : tarn_vector_at(column, row, tarn_type_width(column->type));
+        size_t width = tarn_type_width(column->type);
+        const void *at =
+            tarn_vector_is_null(column, row) ? NULL : tarn_vector_at(column, row, width);
         tarn_key_order order = {0};
         if (orders != NULL) order = orders[i];
         tarn_status status = append_key(column->type, at, order, out, err);

@@ -6,24 +6,23 @@ static size_t bitmap_bytes(size_t column_count) {
     return (column_count + 7) / 8;
 }
 
-static bool is_string(const tarn_vector *column) {
-    return tarn_type_is_string(column->type);
-}
-
-static const void *value_at(const tarn_vector *column, size_t row) {
-    return tarn_vector_at(column, row, tarn_type_width(column->type));
-}
-
 // ---- encoding ----
+
+// Where the value of the row lies; NULL for a null.
+static const void *find_value(const tarn_vector *column, size_t row, tarn_physical physical) {
+    if (tarn_vector_is_null(column, row)) return NULL;
+    return tarn_vector_at(column, row, column_physical_width(physical));
+}
 
 // No less than the row needs: a string's length is counted at its longest.
 static size_t bound_row(const tarn_vector *columns, size_t column_count, size_t row) {
     size_t bytes = bitmap_bytes(column_count);
     for (size_t i = 0; i < column_count; i++) {
-        if (tarn_vector_is_null(&columns[i], row)) continue;
-        bytes += is_string(&columns[i]) ? TARN_VARINT_MAX_BYTES +
-                                              ((const tarn_string *)value_at(&columns[i], row))->len
-                                        : tarn_type_width(columns[i].type);
+        tarn_physical physical = tarn_type_physical(columns[i].type);
+        bytes += column_physical_width(physical);
+        if (physical != TARN_PHYSICAL_STRING) continue;
+        const tarn_string *string = find_value(&columns[i], row, physical);
+        if (string != NULL) bytes += TARN_VARINT_MAX_BYTES + string->len;
     }
     return bytes;
 }
@@ -52,8 +51,8 @@ static uint8_t *put_interval(uint8_t *out, tarn_interval interval) {
 }
 
 // Floats keep their bits, so integers and floats of one width are written alike.
-static uint8_t *put_value(uint8_t *out, tarn_type type, const void *at) {
-    switch (tarn_type_physical(type)) {
+static uint8_t *put_value(uint8_t *out, tarn_physical physical, const void *at) {
+    switch (physical) {
     case TARN_PHYSICAL_BOOL: *out = *(const uint8_t *)at != 0; return out + 1;
     case TARN_PHYSICAL_I16: tarn_store_u16(out, *(const uint16_t *)at); return out + 2;
     case TARN_PHYSICAL_I32:
@@ -80,10 +79,12 @@ tarn_status tarn_row_encode(const tarn_vector *columns, size_t column_count, siz
     uint8_t *next = bitmap + bitmap_bytes(column_count);
     memset(bitmap, 0, bitmap_bytes(column_count));
     for (size_t i = 0; i < column_count; i++) {
-        if (tarn_vector_is_null(&columns[i], row)) {
+        tarn_physical physical = tarn_type_physical(columns[i].type);
+        const void *at = find_value(&columns[i], row, physical);
+        if (at == NULL) {
             bitmap[i / 8] |= (uint8_t)(1u << i % 8);
         } else {
-            next = put_value(next, columns[i].type, value_at(&columns[i], row));
+            next = put_value(next, physical, at);
         }
     }
     out->len += (size_t)(next - bitmap);
@@ -106,8 +107,8 @@ static tarn_status take_string(tarn_slice *rest, size_t column_index, tarn_strin
     return TARN_OK;
 }
 
-static void load_value(tarn_type type, const uint8_t *bytes, void *at) {
-    switch (tarn_type_physical(type)) {
+static void load_value(tarn_physical physical, const uint8_t *bytes, void *at) {
+    switch (physical) {
     case TARN_PHYSICAL_BOOL: *(uint8_t *)at = bytes[0]; break;
     case TARN_PHYSICAL_I16: *(uint16_t *)at = tarn_load_u16(bytes); break;
     case TARN_PHYSICAL_I32:
@@ -128,16 +129,17 @@ static void load_value(tarn_type type, const uint8_t *bytes, void *at) {
 
 static tarn_status take_value(tarn_slice *rest, const tarn_vector *column, size_t column_index,
                               size_t row, tarn_error *err) {
-    size_t width = tarn_type_width(column->type);
+    tarn_physical physical = tarn_type_physical(column->type);
+    size_t width = column_physical_width(physical);
     void *at = (uint8_t *)column->data + row * width;
-    if (is_string(column)) return take_string(rest, column_index, at, err);
+    if (physical == TARN_PHYSICAL_STRING) return take_string(rest, column_index, at, err);
     if (rest->len < width) return fail_end(column_index, err);
-    bool is_bool = tarn_type_physical(column->type) == TARN_PHYSICAL_BOOL;
-    if (is_bool && (rest->data[0] > 1 || column->type.id == TARN_TYPE_NULL)) {
+    bool is_boolean = column->type.id == TARN_TYPE_BOOLEAN && rest->data[0] <= 1;
+    if (physical == TARN_PHYSICAL_BOOL && !is_boolean) {
         return tarn_fail(err, TARN_CORRUPT, "column %zu of the row is no boolean: %u", column_index,
                          (unsigned)rest->data[0]);
     }
-    load_value(column->type, rest->data, at);
+    load_value(physical, rest->data, at);
     *rest = tarn_slice_skip(*rest, width);
     return TARN_OK;
 }

@@ -1,4 +1,4 @@
-#include "column/column.h"
+#include "column/value.h"
 
 #define NUMERIC_SCALE_DEFAULT 10
 #define FRACTION_DIGITS_US    6
@@ -66,44 +66,36 @@ bool tarn_type_equal(tarn_type a, tarn_type b) {
     return true;
 }
 
+// Looked up per column of every row by the row and key codecs: tables, not switches.
 tarn_physical tarn_type_physical(tarn_type type) {
+    static const uint8_t physicals[TARN_TYPE_COUNT] = {
+        [TARN_TYPE_NULL] = TARN_PHYSICAL_BOOL,
+        [TARN_TYPE_BOOLEAN] = TARN_PHYSICAL_BOOL,
+        [TARN_TYPE_SMALLINT] = TARN_PHYSICAL_I16,
+        [TARN_TYPE_INTEGER] = TARN_PHYSICAL_I32,
+        [TARN_TYPE_BIGINT] = TARN_PHYSICAL_I64,
+        [TARN_TYPE_REAL] = TARN_PHYSICAL_F32,
+        [TARN_TYPE_DOUBLE] = TARN_PHYSICAL_F64,
+        [TARN_TYPE_NUMERIC] = TARN_PHYSICAL_I128, // unless 64 bits hold its digits
+        [TARN_TYPE_DATE] = TARN_PHYSICAL_I32,
+        [TARN_TYPE_TIME] = TARN_PHYSICAL_I64,
+        [TARN_TYPE_TIMESTAMP] = TARN_PHYSICAL_I64,
+        [TARN_TYPE_TIMESTAMPTZ] = TARN_PHYSICAL_I64,
+        [TARN_TYPE_TEXT] = TARN_PHYSICAL_STRING,
+        [TARN_TYPE_BYTEA] = TARN_PHYSICAL_STRING,
+        [TARN_TYPE_INTERVAL] = TARN_PHYSICAL_INTERVAL,
+        [TARN_TYPE_TIMESTAMP_NS] = TARN_PHYSICAL_I64,
+        [TARN_TYPE_TIMESTAMPTZ_NS] = TARN_PHYSICAL_I64,
+    };
     tarn_assert(type.id < TARN_TYPE_COUNT);
-    switch ((tarn_type_id)type.id) {
-    case TARN_TYPE_NULL:
-    case TARN_TYPE_BOOLEAN: return TARN_PHYSICAL_BOOL;
-    case TARN_TYPE_SMALLINT: return TARN_PHYSICAL_I16;
-    case TARN_TYPE_INTEGER:
-    case TARN_TYPE_DATE: return TARN_PHYSICAL_I32;
-    case TARN_TYPE_NUMERIC:
-        return type.precision <= NUMERIC_DIGITS_I64 ? TARN_PHYSICAL_I64 : TARN_PHYSICAL_I128;
-    case TARN_TYPE_BIGINT:
-    case TARN_TYPE_TIME:
-    case TARN_TYPE_TIMESTAMP:
-    case TARN_TYPE_TIMESTAMPTZ:
-    case TARN_TYPE_TIMESTAMP_NS:
-    case TARN_TYPE_TIMESTAMPTZ_NS: return TARN_PHYSICAL_I64;
-    case TARN_TYPE_REAL: return TARN_PHYSICAL_F32;
-    case TARN_TYPE_DOUBLE: return TARN_PHYSICAL_F64;
-    case TARN_TYPE_TEXT:
-    case TARN_TYPE_BYTEA: return TARN_PHYSICAL_STRING;
-    case TARN_TYPE_INTERVAL: return TARN_PHYSICAL_INTERVAL;
+    if (type.id == TARN_TYPE_NUMERIC && type.precision <= NUMERIC_DIGITS_I64) {
+        return TARN_PHYSICAL_I64;
     }
-    return TARN_PHYSICAL_BOOL;
+    return (tarn_physical)physicals[type.id];
 }
 
 size_t tarn_type_width(tarn_type type) {
-    static const uint8_t widths[] = {
-        [TARN_PHYSICAL_BOOL] = sizeof(uint8_t),
-        [TARN_PHYSICAL_I16] = sizeof(int16_t),
-        [TARN_PHYSICAL_I32] = sizeof(int32_t),
-        [TARN_PHYSICAL_I64] = sizeof(int64_t),
-        [TARN_PHYSICAL_I128] = sizeof(tarn_int128),
-        [TARN_PHYSICAL_F32] = sizeof(float),
-        [TARN_PHYSICAL_F64] = sizeof(double),
-        [TARN_PHYSICAL_STRING] = sizeof(tarn_string),
-        [TARN_PHYSICAL_INTERVAL] = sizeof(tarn_interval),
-    };
-    return widths[tarn_type_physical(type)];
+    return column_physical_width(tarn_type_physical(type));
 }
 
 bool tarn_type_is_string(tarn_type type) {

@@ -6,6 +6,22 @@
 
 #define COLUMN_DAY_US ((int64_t)86400000000)
 
+// Bytes of one value.
+static inline size_t column_physical_width(tarn_physical physical) {
+    static const uint8_t widths[] = {
+        [TARN_PHYSICAL_BOOL] = sizeof(uint8_t),
+        [TARN_PHYSICAL_I16] = sizeof(int16_t),
+        [TARN_PHYSICAL_I32] = sizeof(int32_t),
+        [TARN_PHYSICAL_I64] = sizeof(int64_t),
+        [TARN_PHYSICAL_I128] = sizeof(tarn_int128),
+        [TARN_PHYSICAL_F32] = sizeof(float),
+        [TARN_PHYSICAL_F64] = sizeof(double),
+        [TARN_PHYSICAL_STRING] = sizeof(tarn_string),
+        [TARN_PHYSICAL_INTERVAL] = sizeof(tarn_interval),
+    };
+    return widths[physical];
+}
+
 // The value of `type` that lies at `at`; text views the bytes.
 tarn_value column_value_load(tarn_type type, const void *at);
 
