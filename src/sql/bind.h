@@ -40,6 +40,9 @@ static inline int32_t sql_at(const sql_binder *b, int32_t location) {
     return sql_parsed_position(b->parsed, location);
 }
 
+// Where a keyword first stands in the statement, for what the tree gives no location; 0: nowhere.
+int32_t sql_word_position(const sql_binder *b, const char *word);
+
 // ---- scopes ----
 
 typedef struct sql_column {
@@ -184,9 +187,10 @@ TARN_MUST_USE tarn_status sql_distinct(sql_binder *b, const tarn_plan *input,
 // The first `count` columns.
 TARN_MUST_USE tarn_status sql_first_columns(sql_binder *b, const tarn_plan *input, size_t count,
                                             const tarn_plan **ret_plan, tarn_error *err);
-// The plan with each column cast to types[i]; `names` are for messages about assignments.
+// The plan with each column cast to types[i]: to be stored in the columns `targets`, or, without
+// them, for a UNION.
 TARN_MUST_USE tarn_status sql_cast_output(sql_binder *b, const tarn_plan *plan,
-                                          const tarn_type *types, tarn_cast_context context,
+                                          const tarn_type *types, const tarn_slice *targets,
                                           const tarn_plan **ret_plan, tarn_error *err);
 // What a select item without AS is called.
 tarn_slice sql_output_name(const pg_node *node);

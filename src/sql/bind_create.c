@@ -13,6 +13,7 @@ typedef struct table_builder {
     size_t field_count;
     tarn_slice *primary_key;
     size_t primary_key_count;
+    int32_t primary_key_position;
 } table_builder;
 
 tarn_status sql_check_new_name(const sql_binder *b, const PgQuery__RangeVar *name,
@@ -106,6 +107,7 @@ static tarn_status set_primary_key(table_builder *t, const tarn_slice *names, si
         TARN_TRY(sql_copy_name(t->b, names[i], &t->primary_key[i], err));
     }
     t->primary_key_count = count;
+    t->primary_key_position = position;
     return TARN_OK;
 }
 
@@ -193,11 +195,11 @@ static tarn_status check_primary_key(table_builder *t, tarn_error *err) {
     for (size_t i = 0; i < t->primary_key_count; i++) {
         tarn_slice name = t->primary_key[i];
         ptrdiff_t field = find_field(t, name);
-        if (field < 0) return no_such_field(t, name, 0, "key", err);
+        if (field < 0) return no_such_field(t, name, t->primary_key_position, "key", err);
         t->fields[field].not_null = true;
         for (size_t k = 0; k < i; k++) {
             if (tarn_slice_equal(t->primary_key[k], name)) {
-                return sql_fail(err, 0, "42701",
+                return sql_fail(err, t->primary_key_position, "42701",
                                 "column \"" TARN_SLICE_FMT
                                 "\" appears twice in primary key constraint",
                                 TARN_SLICE_ARG(name));

@@ -126,7 +126,9 @@ static tarn_status bind_range_var(sql_binder *b, const PgQuery__RangeVar *node, 
 
 static tarn_status bind_subselect(sql_binder *b, const PgQuery__RangeSubselect *node,
                                   const sql_cte *ctes, sql_scope *ret_scope, tarn_error *err) {
-    if (node->lateral) return sql_unsupported(err, 0, "LATERAL is not supported");
+    if (node->lateral) {
+        return sql_unsupported(err, sql_word_position(b, "lateral"), "LATERAL is not supported");
+    }
     const tarn_plan *plan = NULL;
     TARN_TRY(sql_bind_nested(b, node->subquery->select_stmt, ctes, 0, &plan, err));
     TARN_TRY(sql_scope_of_plan(b, plan, (tarn_slice){0}, ret_scope, err));

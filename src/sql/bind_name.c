@@ -25,6 +25,17 @@ void sql_hint_name(tarn_error *err, tarn_slice name, const tarn_slice *names, si
                     TARN_SLICE_ARG(names[nearest]));
 }
 
+int32_t sql_word_position(const sql_binder *b, const char *word) {
+    tarn_slice source = b->dialect->source;
+    sql_token token;
+    for (size_t offset = 0; sql_token_next(source, &offset, &token, NULL);) {
+        if (sql_token_is_word(source, token, word)) {
+            return sql_dialect_position(b->dialect, token.begin);
+        }
+    }
+    return 0;
+}
+
 // ---- looking up ----
 
 static bool is_of_relation(const sql_column *column, tarn_slice relation) {

@@ -162,8 +162,9 @@ static tarn_status bind_values(sql_binder *b, const PgQuery__SelectStmt *node,
 // ---- UNION ----
 
 tarn_status sql_cast_output(sql_binder *b, const tarn_plan *plan, const tarn_type *types,
-                            tarn_cast_context context, const tarn_plan **ret_plan,
+                            const tarn_slice *targets, const tarn_plan **ret_plan,
                             tarn_error *err) {
+    tarn_cast_context context = targets != NULL ? TARN_CAST_ASSIGNMENT : TARN_CAST_IMPLICIT;
     size_t count = plan->schema.field_count;
     bool is_same = true;
     for (size_t i = 0; i < count; i++) {
@@ -184,7 +185,12 @@ tarn_status sql_cast_output(sql_binder *b, const tarn_plan *plan, const tarn_typ
         } else {
             TARN_TRY(sql_plan_column(b->arena, plan, i, 0, &expr, err));
         }
-        TARN_TRY(tarn_expr_cast(b->arena, expr, types[i], context, expr->position, &exprs[i], err));
+        tarn_status status =
+            tarn_expr_cast(b->arena, expr, types[i], context, expr->position, &exprs[i], err);
+        if (status != TARN_OK && targets != NULL) {
+            tarn_error_prefix(err, "column \"" TARN_SLICE_FMT "\": ", TARN_SLICE_ARG(targets[i]));
+        }
+        if (status != TARN_OK) return status;
     }
     return sql_plan_project(b->arena, is_project ? plan->inputs[0] : plan, exprs, names, count,
                             ret_plan, err);
@@ -220,16 +226,17 @@ static tarn_status bind_union(sql_binder *b, const PgQuery__SelectStmt *node,
                               const sql_query_context *context, const tarn_plan **ret_plan,
                               tarn_error *err) {
     if (node->op != PG_QUERY__SET_OPERATION__SETOP_UNION) {
-        return sql_unsupported(err, 0, "%s is not supported",
-                               node->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
-                                                                                    : "EXCEPT");
+        bool is_intersect = node->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT;
+        return sql_unsupported(err, sql_word_position(b, is_intersect ? "intersect" : "except"),
+                               "%s is not supported", is_intersect ? "INTERSECT" : "EXCEPT");
     }
     const tarn_plan *sides[2];
     TARN_TRY(bind_branch(b, node->larg, context->ctes, &sides[0], err));
     TARN_TRY(bind_branch(b, node->rarg, context->ctes, &sides[1], err));
     size_t count = sides[0]->schema.field_count;
     if (count != sides[1]->schema.field_count) {
-        return sql_fail(err, 0, "42601", "each UNION query must have the same number of columns");
+        return sql_fail(err, sql_word_position(b, "union"), "42601",
+                        "each UNION query must have the same number of columns");
     }
     tarn_type *types = tarn_arena_new(b->scratch, tarn_type, count);
     if (types == NULL) return sql_no_memory(err);
@@ -242,7 +249,7 @@ static tarn_status bind_union(sql_binder *b, const PgQuery__SelectStmt *node,
         }
     }
     for (size_t s = 0; s < 2; s++) {
-        TARN_TRY(sql_cast_output(b, sides[s], types, TARN_CAST_IMPLICIT, &sides[s], err));
+        TARN_TRY(sql_cast_output(b, sides[s], types, NULL, &sides[s], err));
     }
     const tarn_plan *plan = NULL;
     TARN_TRY(append(b, sides[0], sides[1], &plan, err));
@@ -311,7 +318,8 @@ static tarn_status bind_count(sql_binder *b, const pg_node *node, const char *cl
 tarn_status sql_bind_limit(sql_binder *b, const PgQuery__SelectStmt *node, const tarn_plan *input,
                            const tarn_plan **ret_plan, tarn_error *err) {
     if (node->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES) {
-        return sql_unsupported(err, 0, "FETCH FIRST ... WITH TIES is not supported");
+        return sql_unsupported(err, sql_word_position(b, "ties"),
+                               "FETCH FIRST ... WITH TIES is not supported");
     }
     int64_t limit = -1;
     int64_t offset = 0;
@@ -355,7 +363,8 @@ tarn_status sql_bind_query(sql_binder *b, const PgQuery__SelectStmt *node,
     sql_query_context inner = *context;
     TARN_TRY(sql_push_ctes(b, node->with_clause, context->ctes, &inner.ctes, err));
     if (node->n_locking_clause > 0) {
-        return sql_unsupported(err, 0, "FOR UPDATE and FOR SHARE are not supported");
+        return sql_unsupported(err, sql_word_position(b, "for"),
+                               "FOR UPDATE and FOR SHARE are not supported");
     }
     const tarn_plan *plan = NULL;
     bool is_plain = node->op == PG_QUERY__SET_OPERATION__SETOP_NONE && node->n_values_lists == 0;

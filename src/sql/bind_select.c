@@ -189,7 +189,8 @@ static tarn_status bind_group(select_builder *s, const pg_node *node, const tarn
 static tarn_status bind_groups(select_builder *s, tarn_error *err) {
     const PgQuery__SelectStmt *node = s->node;
     if (node->group_distinct) {
-        return sql_unsupported(err, 0, "GROUP BY DISTINCT is not supported");
+        return sql_unsupported(err, sql_word_position(s->b, "group"),
+                               "GROUP BY DISTINCT is not supported");
     }
     s->groups = tarn_arena_new(s->b->arena, const tarn_expr *, node->n_group_clause);
     if (s->groups == NULL) return sql_no_memory(err);
@@ -241,7 +242,8 @@ static tarn_status bind_sort_item(select_builder *s, const pg_node *node, size_t
                         "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
     }
     *ret_output = s->output_count;
-    return add_output(s, TARN_LIT("sort_key"), expr, err);
+    tarn_slice name = expr->kind == TARN_EXPR_COLUMN ? expr->name : TARN_LIT("sort_key");
+    return add_output(s, name, expr, err);
 }
 
 static tarn_status bind_sort(select_builder *s, tarn_error *err) {

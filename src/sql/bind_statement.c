@@ -162,7 +162,7 @@ static tarn_status set_value(const sql_binder *b, const PgQuery__VariableSetStmt
 static tarn_status bind_set(sql_binder *b, const PgQuery__VariableSetStmt *node,
                             tarn_statement *statement, tarn_error *err) {
     if (node->is_local) {
-        (void)sql_unsupported(err, 0, "SET LOCAL is not supported");
+        (void)sql_unsupported(err, sql_word_position(b, "local"), "SET LOCAL is not supported");
         tarn_error_hint(err, "SET holds until the session ends");
         return TARN_UNSUPPORTED;
     }
@@ -199,6 +199,11 @@ static bool takes_object(const char *word) {
     return false;
 }
 
+static bool is_explain(const char *word) {
+    return strcmp(word, "explain") == 0 || strcmp(word, "analyze") == 0 ||
+           strcmp(word, "verbose") == 0;
+}
+
 static bool is_modifier(const char *word) {
     static const char *const words[] = {
         "or",        "replace", "temp",   "temporary",    "unlogged", "unique",
@@ -223,6 +228,7 @@ static tarn_status refuse_statement(const sql_binder *b, const pg_node *node, ta
         char word[40] = "";
         if (text.len >= sizeof word) break;
         for (size_t i = 0; i < text.len; i++) word[i] = (char)(text.data[i] | 0x20);
+        if (len == 0 && is_explain(word)) continue;
         if (position == 0) position = sql_dialect_position(b->dialect, token.begin);
         if (len > 0) title[len++] = ' ';
         for (size_t i = 0; i < text.len; i++) {

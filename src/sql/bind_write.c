@@ -158,11 +158,13 @@ static tarn_status cast_row(sql_binder *b, const write_columns *w, const tarn_pl
                             const tarn_plan **ret_plan, tarn_error *err) {
     size_t count = plan->schema.field_count;
     tarn_type *types = tarn_arena_new(b->scratch, tarn_type, count);
-    if (types == NULL) return sql_no_memory(err);
+    tarn_slice *targets = tarn_arena_new(b->scratch, tarn_slice, count);
+    if (types == NULL || targets == NULL) return sql_no_memory(err);
     for (size_t i = 0; i < count; i++) {
         types[i] = w->table->schema.fields[w->columns[i]].type;
+        targets[i] = w->table->schema.fields[w->columns[i]].name;
     }
-    return sql_cast_output(b, plan, types, TARN_CAST_ASSIGNMENT, ret_plan, err);
+    return sql_cast_output(b, plan, types, targets, ret_plan, err);
 }
 
 static tarn_status bind_rows(sql_binder *b, const PgQuery__InsertStmt *node, const sql_cte *ctes,

@@ -2,12 +2,34 @@
 
 #include "sql/cutter.h"
 
+#define MARK_BYTES TARN_TUNABLE((size_t)1024, (size_t)4)
+
+// Characters begun in the bytes [begin, end).
+static uint32_t count_characters(tarn_slice text, size_t begin, size_t end) {
+    uint32_t count = 0;
+    for (size_t i = begin; i < end; i++) count += (text.data[i] & 0xC0) != 0x80;
+    return count;
+}
+
+static tarn_status make_marks(tarn_slice source, tarn_arena *arena, const uint32_t **ret_marks,
+                              tarn_error *err) {
+    size_t count = source.len / MARK_BYTES + 1;
+    uint32_t *marks = tarn_arena_new(arena, uint32_t, count);
+    if (marks == NULL) return sql_no_memory(err);
+    for (size_t i = 1; i < count; i++) {
+        marks[i] = marks[i - 1] + count_characters(source, (i - 1) * MARK_BYTES, i * MARK_BYTES);
+    }
+    *ret_marks = marks;
+    return TARN_OK;
+}
+
 int32_t sql_dialect_position(const sql_dialect *dialect, size_t offset) {
     if (offset > dialect->source.len) offset = dialect->source.len;
-    if (dialect->is_ascii) return (int32_t)offset + 1;
-    int32_t position = 1;
-    for (size_t i = 0; i < offset; i++) position += (dialect->source.data[i] & 0xC0) != 0x80;
-    return position;
+    if (dialect->marks == NULL) return (int32_t)offset + 1;
+    size_t mark = offset / MARK_BYTES;
+    return (int32_t)(dialect->marks[mark] +
+                     count_characters(dialect->source, mark * MARK_BYTES, offset)) +
+           1;
 }
 
 int32_t sql_cutter_position(const sql_cutter *c, size_t index) {
@@ -186,7 +208,9 @@ static tarn_status cut_statement(sql_cutter *c, tarn_error *err) {
 tarn_status sql_dialect_cut(tarn_slice source, tarn_arena *arena, sql_dialect *ret_dialect,
                             tarn_error *err) {
     sql_dialect dialect = {.source = source};
-    TARN_TRY(check_bytes(source, &dialect.is_ascii, err));
+    bool is_ascii = true;
+    TARN_TRY(check_bytes(source, &is_ascii, err));
+    if (!is_ascii) TARN_TRY(make_marks(source, arena, &dialect.marks, err));
     dialect.text = tarn_arena_new_raw(arena, char, source.len + 1);
     if (dialect.text == NULL) return sql_no_memory(err);
     if (source.len > 0) memcpy(dialect.text, source.data, source.len);

@@ -27,9 +27,9 @@ typedef struct sql_as_of {
 
 typedef struct sql_dialect {
     sql_dialect_kind kind;
-    tarn_slice source; // as written
-    char *text;        // what the grammar gets: source.len bytes and a NUL
-    bool is_ascii;
+    tarn_slice source;     // as written
+    char *text;            // what the grammar gets: source.len bytes and a NUL
+    const uint32_t *marks; // characters before each so many bytes; NULL: all is ASCII
 
     bool has_options;
     tarn_sql_option *options;

@@ -29,6 +29,7 @@ int32_t sql_node_location(const pg_node *node) {
     case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR: return node->named_arg_expr->location;
     case PG_QUERY__NODE__NODE_A_INDIRECTION: return sql_node_location(node->a_indirection->arg);
     case PG_QUERY__NODE__NODE_RANGE_VAR: return node->range_var->location;
+    case PG_QUERY__NODE__NODE_RANGE_TABLE_SAMPLE: return node->range_table_sample->location;
     case PG_QUERY__NODE__NODE_RES_TARGET: return node->res_target->location;
     default: return -1;
     }

@@ -514,19 +514,27 @@ tarn_status sql_prune_columns(const sql_optimizer *o, const tarn_plan *plan,
     pruned result = {0};
     TARN_TRY(prune(o, plan, all, &result, err));
     TARN_TRY(sql_select_columns(o, result.plan, result.map, count, &result.plan, err));
+    *ret_plan = result.plan;
+    return TARN_OK;
+}
+
+tarn_status sql_name_columns(const sql_optimizer *o, const tarn_plan *plan,
+                             const tarn_schema *schema, const tarn_plan **ret_plan,
+                             tarn_error *err) {
+    size_t count = schema->field_count;
     bool has_names = true;
     tarn_slice *names = tarn_arena_new(o->arena, tarn_slice, count);
     const tarn_expr **exprs = tarn_arena_new(o->arena, const tarn_expr *, count);
     if (names == NULL || exprs == NULL) return sql_no_memory(err);
     for (size_t i = 0; i < count; i++) {
-        names[i] = plan->schema.fields[i].name;
-        has_names &= tarn_slice_equal(result.plan->schema.fields[i].name, names[i]);
-        TARN_TRY(sql_plan_column(o->arena, result.plan, i, 0, &exprs[i], err));
+        names[i] = schema->fields[i].name;
+        has_names &= tarn_slice_equal(plan->schema.fields[i].name, names[i]);
+        TARN_TRY(sql_plan_column(o->arena, plan, i, 0, &exprs[i], err));
     }
-    *ret_plan = result.plan;
+    *ret_plan = plan;
     if (has_names) return TARN_OK;
-    if (result.plan->kind == TARN_PLAN_PROJECT) {
-        return sql_plan_rename(o->arena, result.plan, names, ret_plan, err);
+    if (plan->kind == TARN_PLAN_PROJECT) {
+        return sql_plan_rename(o->arena, plan, names, ret_plan, err);
     }
-    return sql_plan_project(o->arena, result.plan, exprs, names, count, ret_plan, err);
+    return sql_plan_project(o->arena, plan, exprs, names, count, ret_plan, err);
 }

@@ -77,5 +77,9 @@ TARN_MUST_USE tarn_status sql_limit_rows(const sql_optimizer *o, const tarn_plan
 // Leaves out columns that nobody uses, down to the scans, and gives scans their prune hints.
 TARN_MUST_USE tarn_status sql_prune_columns(const sql_optimizer *o, const tarn_plan *plan,
                                             const tarn_plan **ret_plan, tarn_error *err);
+// The plan with its columns called as in `schema`.
+TARN_MUST_USE tarn_status sql_name_columns(const sql_optimizer *o, const tarn_plan *plan,
+                                           const tarn_schema *schema, const tarn_plan **ret_plan,
+                                           tarn_error *err);
 
 #endif
