@@ -290,10 +290,13 @@ static void run(void *context) {
             stop_graph(warehouse);
             build(warehouse);
         }
-        int64_t interval_ms =
-            atomic_load_explicit(&warehouse->checkpoint_interval_ms, memory_order_relaxed);
-        if (now_ns(warehouse) >= due_ns) {
-            advance(warehouse);
+        // A new graph runs for an interval before it is cut: its first version shall hold
+        // something.
+        bool due = !work.rebuild && now_ns(warehouse) >= due_ns;
+        if (due) advance(warehouse);
+        if (due || work.rebuild) {
+            int64_t interval_ms =
+                atomic_load_explicit(&warehouse->checkpoint_interval_ms, memory_order_relaxed);
             due_ns = now_ns(warehouse) + interval_ms * NS_PER_MS;
         }
         if (work.flush > 0) serve_flush(warehouse, work.flush);
