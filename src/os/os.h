@@ -43,6 +43,9 @@ typedef enum tarn_open_mode {
     TARN_OPEN_READ,
     TARN_OPEN_CREATE, // write only, starts empty; TARN_CONFLICT when the name exists
     TARN_OPEN_APPEND, // write only, at the end; created when absent
+    // For the files of people, not for the warehouse's own:
+    TARN_OPEN_PRIVATE,  // as APPEND; when it creates the file, only its owner may read it
+    TARN_OPEN_TRUNCATE, // write only, starts empty, in place: what the name held is lost at once
 } tarn_open_mode;
 
 TARN_MUST_USE tarn_status tarn_os_open(tarn_os *os, tarn_slice path, tarn_open_mode mode,
@@ -149,6 +152,31 @@ void tarn_os_random(tarn_os *os, uint8_t *bytes, size_t len);
 int64_t tarn_os_process_id(tarn_os *os);
 uint64_t tarn_os_peak_memory_bytes(tarn_os *os); // resident set, highest so far; 0 when unknown
 size_t tarn_os_cpu_count(tarn_os *os);
+
+// ---- the process: its streams, its terminal, its interrupt key ----
+
+typedef enum tarn_stream { TARN_STREAM_INPUT, TARN_STREAM_OUTPUT, TARN_STREAM_ERROR } tarn_stream;
+
+// Waits for input. *ret_len is 0 at the end of it, else what is there, at most `len`.
+// TARN_CANCELLED when the user's interrupt ended the wait.
+TARN_MUST_USE tarn_status tarn_os_stream_read(uint8_t *bytes, size_t len, size_t *ret_len,
+                                              tarn_error *err);
+// Writes all of `bytes`. TARN_CANCELLED when it is a pipe whose reader has gone away.
+TARN_MUST_USE tarn_status tarn_os_stream_write(tarn_stream stream, tarn_slice bytes,
+                                               tarn_error *err);
+
+bool tarn_os_is_terminal(tarn_stream stream);
+// In characters; 0 when the stream is no terminal or does not tell.
+typedef struct tarn_terminal_size {
+    size_t columns;
+    size_t rows;
+} tarn_terminal_size;
+tarn_terminal_size tarn_os_terminal_size(tarn_stream stream);
+
+// Calls `handler` when the user interrupts (Ctrl-C) instead of ending the process; it may do only
+// what signal handlers may. From then on writing to a pipe that nobody reads does not end the
+// process either. NULL: as at the start of the process. One thread at a time.
+void tarn_os_on_interrupt(void (*handler)(void));
 
 // ---- threads and locks: the same in every build; simulated runs use one thread ----
 

@@ -18,10 +18,10 @@ static_assert(OS_PATH_MAX >= PATH_MAX, "realpath writes up to PATH_MAX bytes");
 
 // ---- files; a handle is a file descriptor ----
 
-static int open_retrying(const char *path, int flags) {
+static int open_retrying(const char *path, int flags, mode_t permissions) {
     int fd;
     do {
-        fd = open(path, flags | O_CLOEXEC, 0666);
+        fd = open(path, flags | O_CLOEXEC, permissions);
     } while (fd < 0 && errno == EINTR);
     return fd;
 }
@@ -32,8 +32,10 @@ static int posix_open(tarn_os *os, const char *path, tarn_open_mode mode, intptr
         [TARN_OPEN_READ] = O_RDONLY,
         [TARN_OPEN_CREATE] = O_WRONLY | O_CREAT | O_EXCL | O_APPEND,
         [TARN_OPEN_APPEND] = O_WRONLY | O_CREAT | O_APPEND,
+        [TARN_OPEN_PRIVATE] = O_WRONLY | O_CREAT | O_APPEND,
+        [TARN_OPEN_TRUNCATE] = O_WRONLY | O_CREAT | O_APPEND | O_TRUNC,
     };
-    int fd = open_retrying(path, flags_of[mode]);
+    int fd = open_retrying(path, flags_of[mode], mode == TARN_OPEN_PRIVATE ? 0600 : 0666);
     if (fd < 0) return errno;
     if (mode == TARN_OPEN_READ) {
         // Directories can be opened, and fail at the first read: better to say so now.
@@ -168,7 +170,7 @@ static int posix_remove(tarn_os *os, const char *path) {
 
 static int posix_sync_dir(tarn_os *os, const char *path) {
     (void)os;
-    int fd = open_retrying(path, O_RDONLY | O_DIRECTORY);
+    int fd = open_retrying(path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0) return errno;
     int code = fsync(fd) == 0 ? 0 : errno;
     close(fd);
@@ -185,7 +187,7 @@ static int posix_real_path(tarn_os *os, const char *path, char ret_path[OS_PATH_
 
 static int posix_lock(tarn_os *os, const char *path, tarn_slice owner, intptr_t *ret_handle,
                       char *ret_holder, size_t holder_size) {
-    int fd = open_retrying(path, O_RDWR | O_CREAT);
+    int fd = open_retrying(path, O_RDWR | O_CREAT, 0666);
     if (fd < 0) return errno;
     int result;
     do {

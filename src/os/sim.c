@@ -122,13 +122,19 @@ static int sim_open(tarn_os *os, const char *path, tarn_open_mode mode, intptr_t
     int code = sim->has_crashed ? EIO : sim_disk_find(&sim->disk, path, &place);
     if (code != 0) return leave(sim, code);
     if (mode == TARN_OPEN_READ) return leave(sim, open_for_reading(sim, &place, ret_handle));
-    if (mode == TARN_OPEN_APPEND && place.node != NULL) {
+    bool appends = mode == TARN_OPEN_APPEND || mode == TARN_OPEN_PRIVATE;
+    if (appends && place.node != NULL) {
         return leave(sim, open_node(sim, place.node, true, ret_handle));
     }
     write_fate fate = begin_write(sim);
     if (fate == FATE_FAILED) return leave(sim, EIO);
-    sim_node *node = NULL;
-    code = sim_disk_create(&sim->disk, &place, false, sim->clock_ns / 1000, &node);
+    sim_node *node = place.node;
+    if (mode == TARN_OPEN_TRUNCATE && node != NULL) {
+        if (node->is_directory) return end_write(sim, fate, EISDIR);
+        sim_disk_truncate(node);
+    } else {
+        code = sim_disk_create(&sim->disk, &place, false, sim->clock_ns / 1000, &node);
+    }
     if (code == 0 && fate == FATE_DONE) code = open_node(sim, node, true, ret_handle);
     return end_write(sim, fate, code);
 }
