@@ -41,10 +41,9 @@ static int64_t take_long(tarn_slice *rest) {
 
 // Puts the bodies of a file's blocks (codec null) together.
 static void join_blocks(tarn_slice file, tarn_slice schema, tarn_buffer *bodies) {
-    const uint8_t *schema_at =
-        (const uint8_t *)memmem(file.data, file.len, schema.data, schema.len);
-    assert_non_null(schema_at);
-    tarn_slice rest = tarn_slice_skip(file, (size_t)(schema_at - file.data) + schema.len + 1 + 16);
+    tarn_slice rest = file;
+    while (!tarn_slice_starts_with(rest, schema)) rest = tarn_slice_skip(rest, 1);
+    rest = tarn_slice_skip(rest, schema.len + 1 + 16); // the metadata's end and the sync marker
     while (rest.len > 0) {
         assert_true(take_long(&rest) > 0);
         size_t len = (size_t)take_long(&rest);
