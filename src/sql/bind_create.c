@@ -299,6 +299,7 @@ static tarn_status bind_generated(table_builder *t, const sql_scope *scope,
         TARN_TRY(tarn_expr_cast(b->arena, expr, t->fields[i].type, TARN_CAST_ASSIGNMENT, position,
                                 &expr, err));
         TARN_TRY(tarn_expr_fold(b->arena, expr, &generated[i], err));
+        t->fields[i].not_null |= generated[i]->not_null;
     }
     *ret_generated = generated;
     return TARN_OK;

@@ -122,27 +122,47 @@ static bool key_is_not_null(const tarn_plan *plan) {
     return plan->key_count > 0;
 }
 
-// A view whose rows change under a key becomes a primary-key table. One that only grows, or has no
-// key without NULLs, becomes an append table (changes are then done by rewriting files).
+// A view whose rows change under a key becomes a primary-key table, with a hidden key where the key
+// may be NULL. One that only grows, or has no key, becomes an append table (changes are then done
+// by rewriting files).
+static tarn_status view_key(const wh_object *object, tarn_arena *arena, tarn_schema *ret_schema,
+                            tarn_slice **ret_keys, size_t *ret_count, tarn_error *err) {
+    const tarn_plan *plan = object->plan;
+    *ret_schema = plan->schema;
+    *ret_count = plan->append_only ? 0 : plan->key_count;
+    *ret_keys = tarn_arena_new(arena, tarn_slice, plan->key_count + 1);
+    tarn_field *fields = tarn_arena_new(arena, tarn_field, plan->schema.field_count + 1);
+    if (*ret_keys == NULL || fields == NULL) return wh_no_memory(err);
+    for (size_t i = 0; i < plan->key_count; i++) {
+        (*ret_keys)[i] = plan->schema.fields[plan->key_columns[i]].name;
+    }
+    if (!object->has_hidden_key) return TARN_OK;
+    size_t count = plan->schema.field_count;
+    memcpy(fields, plan->schema.fields, count * sizeof *fields);
+    fields[count] = (tarn_field){
+        .name = WH_HIDDEN_KEY, .type = tarn_type_of(TARN_TYPE_BYTEA), .not_null = true, .id = -1};
+    *ret_schema = (tarn_schema){fields, count + 1};
+    (*ret_keys)[0] = WH_HIDDEN_KEY;
+    *ret_count = 1;
+    return TARN_OK;
+}
+
 static tarn_status create_view_table(tarn_warehouse *warehouse, wh_object *object,
                                      tarn_error *err) {
-    const tarn_plan *plan = object->plan;
     tarn_slice path;
     TARN_TRY(wh_table_path(object->relation.name, &object->arena, &path, err));
-    bool has_key = !plan->append_only && key_is_not_null(plan);
-    tarn_slice *keys = tarn_arena_new(&object->arena, tarn_slice, plan->key_count);
-    if (keys == NULL) return wh_no_memory(err);
-    for (size_t i = 0; i < plan->key_count; i++) {
-        keys[i] = plan->schema.fields[plan->key_columns[i]].name;
-    }
+    tarn_schema schema;
+    tarn_slice *keys;
+    size_t key_count;
+    TARN_TRY(view_key(object, &object->arena, &schema, &keys, &key_count, err));
     tarn_option options[] = {
         {TARN_LIT("tarn.view"), TARN_LIT("true")},
-        {TARN_LIT("bucket"), has_key ? TARN_LIT("1") : TARN_LIT("-1")},
+        {TARN_LIT("bucket"), key_count > 0 ? TARN_LIT("1") : TARN_LIT("-1")},
     };
     tarn_table_definition definition = {
-        .schema = plan->schema,
-        .primary_keys = has_key ? keys : NULL,
-        .primary_key_count = has_key ? plan->key_count : 0,
+        .schema = schema,
+        .primary_keys = keys,
+        .primary_key_count = key_count,
         .options = options,
         .option_count = 2,
     };
@@ -179,6 +199,7 @@ static tarn_status describe_view(wh_object *object, const tarn_statement *statem
     const tarn_plan *plan = statement->create_view.plan;
     TARN_TRY(refuse_duplicate_columns(&plan->schema, err));
     object->plan = plan;
+    object->has_hidden_key = !plan->append_only && plan->key_count > 0 && !key_is_not_null(plan);
     object->emit_on_close = statement->create_view.emit_on_close;
     object->relation.schema = plan->schema;
     object->relation.append_only = plan->append_only;

@@ -457,10 +457,13 @@ static tarn_status add_view(wh_graph *graph, graph_view *view, tarn_error *err) 
     tarn_warehouse *warehouse = graph->warehouse;
     wh_object *object = view->object;
     tarn_slice sink_name;
+    tarn_slice key_name;
     if (!tarn_arena_printf(&graph->arena, &view->prefix,
                            "view/" TARN_SLICE_FMT "#" TARN_SLICE_FMT "/",
                            TARN_SLICE_ARG(object->relation.name), TARN_SLICE_ARG(object->id)) ||
         !tarn_arena_printf(&graph->arena, &sink_name, TARN_SLICE_FMT "sink",
+                           TARN_SLICE_ARG(view->prefix)) ||
+        !tarn_arena_printf(&graph->arena, &key_name, TARN_SLICE_FMT "key",
                            TARN_SLICE_ARG(view->prefix))) {
         return wh_no_memory(err);
     }
@@ -478,7 +481,12 @@ static tarn_status add_view(wh_graph *graph, graph_view *view, tarn_error *err) 
     tarn_op_sink_options sink = {
         .table = object->table, .alloc = graph->alloc, .context = view, .prepared = take_prepared};
     tarn_node sink_node;
-    return tarn_op_add_table_sink(graph->flow, sink_name, view->output, &sink, &sink_node, err);
+    tarn_node keyed = view->output;
+    if (object->has_hidden_key) {
+        TARN_TRY(wh_add_hidden_key(graph->flow, key_name, view->output, object->plan, graph->alloc,
+                                   &keyed, err));
+    }
+    return tarn_op_add_table_sink(graph->flow, sink_name, keyed, &sink, &sink_node, err);
 }
 
 static tarn_status add_views(wh_graph *graph, tarn_error *err) {

@@ -52,6 +52,7 @@ typedef struct wh_object {
     tarn_connector_spec spec;
 
     const tarn_plan *plan; // views
+    bool has_hidden_key;   // its table has one column more: see hidden_key.c
     bool emit_on_close;
     struct wh_object **inputs; // one reference each
     size_t input_count;
@@ -328,6 +329,15 @@ TARN_MUST_USE tarn_status wh_graph_progress(wh_graph *graph, tarn_arena *arena,
 int64_t wh_graph_table_version(wh_graph *graph, const wh_object *table);
 void wh_graph_epoch_committed(wh_graph *graph);
 TARN_MUST_USE tarn_status wh_graph_commit_dead_letters(wh_graph *graph, tarn_error *err);
+
+// ---- hidden_key.c ----
+
+#define WH_HIDDEN_KEY TARN_LIT("_tarn_key")
+
+// Adds an operator that appends the encoded key of each row as a last column.
+TARN_MUST_USE tarn_status wh_add_hidden_key(tarn_flow *flow, tarn_slice name, tarn_node input,
+                                            const tarn_plan *plan, const tarn_alloc *alloc,
+                                            tarn_node *ret_node, tarn_error *err);
 
 // ---- checkpoint.c ----
 
