@@ -16,6 +16,8 @@ void parquet_bits_unpack32(tarn_slice in, size_t bit_offset, unsigned width, siz
 // The same in portable C: what the fast one is tested against.
 void parquet_bits_unpack32_portable(tarn_slice in, size_t bit_offset, unsigned width, size_t count,
                                     uint32_t *out);
+// The greatest of the values; 0 when there are none.
+uint32_t parquet_bits_greatest(const uint32_t *values, size_t count);
 // Widths 0..64.
 void parquet_bits_unpack64(tarn_slice in, size_t bit_offset, unsigned width, size_t count,
                            uint64_t *out);

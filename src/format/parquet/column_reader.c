@@ -152,7 +152,7 @@ static tarn_status load_string_dictionary(parquet_column_reader *reader, tarn_sl
     if (body.len > 0) memcpy(bytes, body.data, body.len);
     body.data = bytes;
     if (reader->column->physical == PARQUET_BYTE_ARRAY) {
-        return parquet_values_plain_strings(&body, count, reader->conversion.is_text, values, err);
+        return parquet_strings_plain(&body, count, reader->conversion.is_text, values, err);
     }
     return parquet_convert(&reader->conversion, body.data, count, values, err);
 }
@@ -171,7 +171,7 @@ static tarn_status load_value_dictionary(parquet_column_reader *reader, tarn_sli
         uint32_t step = count - done;
         if (step > TARN_CHUNK_ROWS) step = (uint32_t)TARN_CHUNK_ROWS;
         tarn_string *strings = (tarn_string *)(void *)reader->stored;
-        TARN_TRY(parquet_values_plain_strings(&body, step, false, strings, err));
+        TARN_TRY(parquet_strings_plain(&body, step, false, strings, err));
         TARN_TRY(parquet_convert(&reader->conversion, reader->stored, step,
                                  out->data + (size_t)done * reader->conversion.out_width, err));
         done += step;
@@ -356,12 +356,14 @@ static void flatten_codes(parquet_column_reader *reader, size_t count) {
 
 // Takes `count` rows of the current page as rows `at` and following of the vector.
 static tarn_status read_rows(parquet_column_reader *reader, size_t at, size_t count, bool is_coded,
-                             tarn_error *err) {
+                             size_t *null_count, tarn_error *err) {
     parquet_page *page = &reader->page;
     size_t value_count = count;
     if (page->has_levels) {
+        bool is_run = parquet_hybrid_is_run_of(&page->levels, count, 1);
         TARN_TRY(parquet_hybrid_decode_bits(&page->levels, count, reader->validity, at, err));
-        value_count = parquet_bits_count(reader->validity, at, count);
+        if (!is_run) value_count = parquet_bits_count(reader->validity, at, count);
+        *null_count += count - value_count;
     }
     size_t width = is_coded ? sizeof(uint32_t) : reader->conversion.out_width;
     uint8_t *rows = is_coded ? (uint8_t *)reader->codes : reader->values;
@@ -386,6 +388,7 @@ static tarn_status read_vector(parquet_column_reader *reader, size_t row_count,
     release_held_pages(reader);
     TARN_TRY(clear_joined_bytes(reader, err));
     bool is_coded = false;
+    size_t null_count = 0;
     for (size_t done = 0; done < row_count;) {
         uint64_t skippable = 0;
         if (reader->page.rows_left == 0) TARN_TRY(next_data_page(reader, &skippable, err));
@@ -398,16 +401,14 @@ static tarn_status read_vector(parquet_column_reader *reader, size_t row_count,
             flatten_codes(reader, done);
             is_coded = false;
         }
-        TARN_TRY(read_rows(reader, done, step, is_coded, err));
+        TARN_TRY(read_rows(reader, done, step, is_coded, &null_count, err));
         done += step;
     }
-    bool has_nulls = reader->column->is_optional &&
-                     parquet_bits_count(reader->validity, 0, row_count) < row_count;
     *ret_vector = (tarn_vector){
         .type = reader->type,
         .kind = is_coded ? TARN_VECTOR_DICTIONARY : TARN_VECTOR_FLAT,
         .data = is_coded ? NULL : reader->values,
-        .validity = has_nulls ? reader->validity : NULL,
+        .validity = null_count > 0 ? reader->validity : NULL,
         .indices = is_coded ? reader->codes : NULL,
         .dictionary = is_coded ? reader->dictionary : NULL,
     };

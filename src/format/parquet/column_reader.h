@@ -69,6 +69,7 @@ typedef struct parquet_column_reader {
     uint8_t *stored;   // before conversion
     uint32_t *codes;   // of a dictionary; the vector's indices
     uint64_t *numbers; // of the delta encodings; made when a page needs them
+    uint64_t *prefix_lens;
     uint64_t *validity;
 } parquet_column_reader;
 
@@ -102,10 +103,19 @@ TARN_MUST_USE tarn_status parquet_values_skip(parquet_column_reader *reader, siz
 // Dictionary pages: the next `count` indices, checked against the dictionary.
 TARN_MUST_USE tarn_status parquet_values_codes(parquet_column_reader *reader, size_t count,
                                                uint32_t *out, tarn_error *err);
-// Takes `count` byte arrays in PLAIN form from the front of *bytes; views them.
-TARN_MUST_USE tarn_status parquet_values_plain_strings(tarn_slice *bytes, size_t count,
-                                                       bool is_text, tarn_string *out,
-                                                       tarn_error *err);
 bool parquet_page_is_coded(const parquet_page *page);
+
+// ---- strings.c ----
+
+// Takes `count` byte arrays in PLAIN form from the front of *bytes; views them.
+TARN_MUST_USE tarn_status parquet_strings_plain(tarn_slice *bytes, size_t count, bool is_text,
+                                                tarn_string *out, tarn_error *err);
+TARN_MUST_USE tarn_status parquet_strings_skip_plain(tarn_slice *bytes, size_t count,
+                                                     tarn_error *err);
+// The next `count` strings of a page of DELTA_LENGTH_BYTE_ARRAY and of DELTA_BYTE_ARRAY.
+TARN_MUST_USE tarn_status parquet_strings_delta_length(parquet_column_reader *reader, size_t count,
+                                                       tarn_string *out, tarn_error *err);
+TARN_MUST_USE tarn_status parquet_strings_delta(parquet_column_reader *reader, size_t count,
+                                                tarn_string *out, tarn_error *err);
 
 #endif

@@ -76,6 +76,14 @@ static void add_up(uint64_t *values, size_t count, uint64_t min_delta, uint64_t 
     }
 }
 
+static void add_up_narrow(const uint32_t *deltas, size_t count, uint64_t min_delta, uint64_t last,
+                          uint64_t *restrict values) {
+    for (size_t i = 0; i < count; i++) {
+        last += deltas[i] + min_delta;
+        values[i] = last;
+    }
+}
+
 // Unpacks the next 32 values, or what is left of the stream, to `out` (room for 32).
 static tarn_status unpack_batch(parquet_delta *delta, uint64_t *out, size_t *ret_count,
                                 tarn_error *err) {
@@ -86,9 +94,15 @@ static tarn_status unpack_batch(parquet_delta *delta, uint64_t *out, size_t *ret
     size_t len = parquet_bits_bytes(PARQUET_DELTA_BATCH, delta->mini_width);
     if (delta->rest.len < parquet_bits_bytes(count, delta->mini_width)) return fail_cut(err);
     if (len > delta->rest.len) len = delta->rest.len;
-    parquet_bits_unpack64(tarn_slice_head(delta->rest, len), 0, delta->mini_width, count, out);
+    if (delta->mini_width <= 32) { // the vectors of the whole rest may be read ahead
+        uint32_t deltas[PARQUET_DELTA_BATCH];
+        parquet_bits_unpack32(delta->rest, 0, delta->mini_width, count, deltas);
+        add_up_narrow(deltas, count, delta->min_delta, delta->last, out);
+    } else {
+        parquet_bits_unpack64(delta->rest, 0, delta->mini_width, count, out);
+        add_up(out, count, delta->min_delta, delta->last);
+    }
     delta->rest = tarn_slice_skip(delta->rest, len);
-    add_up(out, count, delta->min_delta, delta->last);
     delta->last = out[count - 1];
     delta->mini_left -= PARQUET_DELTA_BATCH;
     delta->unpacked_left -= count;

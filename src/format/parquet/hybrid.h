@@ -25,6 +25,11 @@ TARN_MUST_USE tarn_status parquet_hybrid_decode(parquet_hybrid *hybrid, size_t c
 // For width 1: appends the values as bits `at` and following of a bitmap (see parquet_bits_copy).
 TARN_MUST_USE tarn_status parquet_hybrid_decode_bits(parquet_hybrid *hybrid, size_t count,
                                                      uint64_t *words, size_t at, tarn_error *err);
+// Whether the next `count` values are known to be `value`, all in the current repeated run.
+static inline bool parquet_hybrid_is_run_of(const parquet_hybrid *hybrid, size_t count,
+                                            uint32_t value) {
+    return !hybrid->is_packed && hybrid->run_left >= count && hybrid->value == value;
+}
 TARN_MUST_USE tarn_status parquet_hybrid_skip(parquet_hybrid *hybrid, size_t count,
                                               tarn_error *err);
 

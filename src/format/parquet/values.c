@@ -11,76 +11,6 @@ bool parquet_page_is_coded(const parquet_page *page) {
     return page->encoding == PARQUET_RLE_DICTIONARY || page->encoding == PARQUET_PLAIN_DICTIONARY;
 }
 
-// ---- strings in PLAIN form ----
-
-// A view of `len` bytes at `data`. With sixteen bytes to read, short strings need no branch on
-// their exact length.
-static inline tarn_string view_string(const uint8_t *data, uint32_t len, size_t readable) {
-    if (len > TARN_STRING_INLINE_BYTES || readable < 16) {
-        return tarn_string_view((tarn_slice){data, len});
-    }
-    tarn_string string = {.len = len};
-    uint64_t low = tarn_load_u64(data);
-    uint64_t high = tarn_load_u64(data + 8);
-    if (len < 8) {
-        low &= ((uint64_t)1 << 8 * len) - 1;
-        high = 0;
-    } else {
-        high &= ((uint64_t)1 << 8 * (len - 8)) - 1; // len - 8 is at most 4
-    }
-    tarn_store_u64(string.inlined, low);
-    tarn_store_u32(string.inlined + 8, (uint32_t)high);
-    return string;
-}
-
-static tarn_status check_text(tarn_slice text, tarn_error *err) {
-    if (parquet_utf8_is_valid(text)) return TARN_OK;
-    return tarn_fail(err, TARN_CORRUPT, "a text value is not UTF-8");
-}
-
-// Collects the high bits of a string's bytes: zero means ASCII.
-static inline uint64_t high_bits(const tarn_string *string) {
-    const uint64_t mask = 0x8080808080808080u;
-    if (string->len <= TARN_STRING_INLINE_BYTES) {
-        return (tarn_load_u64(string->inlined) | tarn_load_u32(string->inlined + 8)) & mask;
-    }
-    uint64_t bits = tarn_load_u64(string->data + string->len - 8);
-    for (size_t at = 0; at + 8 <= string->len; at += 8) bits |= tarn_load_u64(string->data + at);
-    return bits & mask;
-}
-
-tarn_status parquet_values_plain_strings(tarn_slice *bytes, size_t count, bool is_text,
-                                         tarn_string *out, tarn_error *err) {
-    const uint8_t *data = bytes->data;
-    size_t left = bytes->len;
-    uint64_t not_ascii = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (left < 4) return fail_cut(err);
-        uint32_t len = tarn_load_u32(data);
-        if (len > left - 4) {
-            return tarn_fail(err, TARN_CORRUPT, "string of %u bytes in a page with %zu left", len,
-                             left - 4);
-        }
-        out[i] = view_string(data + 4, len, left - 4);
-        not_ascii |= is_text ? high_bits(&out[i]) : 0;
-        data += 4 + (size_t)len;
-        left -= 4 + (size_t)len;
-    }
-    *bytes = (tarn_slice){data, left};
-    for (size_t i = 0; i < count && not_ascii != 0; i++) {
-        TARN_TRY(check_text(tarn_string_slice(&out[i]), err));
-    }
-    return TARN_OK;
-}
-
-static tarn_status skip_plain_strings(tarn_slice *bytes, size_t count, tarn_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        if (bytes->len < 4 || tarn_load_u32(bytes->data) > bytes->len - 4) return fail_cut(err);
-        *bytes = tarn_slice_skip(*bytes, 4 + (size_t)tarn_load_u32(bytes->data));
-    }
-    return TARN_OK;
-}
-
 // ---- dictionary indices ----
 
 static tarn_status start_codes(parquet_column_reader *reader, tarn_error *err) {
@@ -97,12 +27,6 @@ static tarn_status start_codes(parquet_column_reader *reader, tarn_error *err) {
     return TARN_OK;
 }
 
-static uint32_t greatest_of(const uint32_t *restrict codes, size_t count) {
-    uint32_t greatest = 0;
-    for (size_t i = 0; i < count; i++) greatest = codes[i] > greatest ? codes[i] : greatest;
-    return greatest;
-}
-
 tarn_status parquet_values_codes(parquet_column_reader *reader, size_t count, uint32_t *out,
                                  tarn_error *err) {
     parquet_page *page = &reader->page;
@@ -110,7 +34,7 @@ tarn_status parquet_values_codes(parquet_column_reader *reader, size_t count, ui
     page->has_started = true;
     TARN_TRY(parquet_hybrid_decode(&page->codes, count, out, err));
     if ((uint64_t)1 << page->codes.width <= reader->dictionary_count) return TARN_OK;
-    uint32_t greatest = greatest_of(out, count);
+    uint32_t greatest = parquet_bits_greatest(out, count);
     if (count > 0 && greatest >= reader->dictionary_count) {
         return tarn_fail(err, TARN_CORRUPT, "index %u into a dictionary of %u values", greatest,
                          reader->dictionary_count);
@@ -176,11 +100,11 @@ static tarn_status decode_plain(parquet_column_reader *reader, size_t count, uin
     if (reader->column->physical == PARQUET_BYTE_ARRAY) {
         if (reader->is_string) {
             reader->is_page_viewed = true;
-            return parquet_values_plain_strings(&page->values, count, reader->conversion.is_text,
-                                                (tarn_string *)(void *)out, err);
+            return parquet_strings_plain(&page->values, count, reader->conversion.is_text,
+                                         (tarn_string *)(void *)out, err);
         }
         tarn_string *strings = (tarn_string *)(void *)reader->stored;
-        TARN_TRY(parquet_values_plain_strings(&page->values, count, false, strings, err));
+        TARN_TRY(parquet_strings_plain(&page->values, count, false, strings, err));
         return parquet_convert(&reader->conversion, reader->stored, count, out, err);
     }
     size_t width = reader->conversion.width;
@@ -215,71 +139,6 @@ static tarn_status decode_delta(parquet_column_reader *reader, size_t count, uin
     return parquet_convert(&reader->conversion, reader->stored, count, out, err);
 }
 
-// Takes the next string of `len` bytes from the page, as the delta encodings store them: back to
-// back.
-static tarn_status take_bytes(parquet_page *page, uint64_t len, tarn_slice *ret_bytes,
-                              tarn_error *err) {
-    if ((uint32_t)len > page->values.len) return fail_cut(err);
-    *ret_bytes = tarn_slice_head(page->values, (uint32_t)len);
-    page->values = tarn_slice_skip(page->values, (uint32_t)len);
-    return TARN_OK;
-}
-
-static tarn_status decode_delta_lengths(parquet_column_reader *reader, size_t count,
-                                        tarn_string *out, tarn_error *err) {
-    TARN_TRY(parquet_delta_decode(&reader->page.numbers, count, reader->numbers, err));
-    for (size_t i = 0; i < count; i++) {
-        tarn_slice bytes = {0};
-        TARN_TRY(take_bytes(&reader->page, reader->numbers[i], &bytes, err));
-        if (reader->conversion.is_text) TARN_TRY(check_text(bytes, err));
-        out[i] = tarn_string_view(bytes);
-    }
-    return TARN_OK;
-}
-
-// The previous value's first bytes and the page's next ones, put together in the arena.
-static tarn_status join_prefix(parquet_column_reader *reader, uint64_t prefix_len,
-                               tarn_slice suffix, tarn_string *ret_string, tarn_error *err) {
-    tarn_slice previous = tarn_string_slice(&reader->page.previous);
-    if ((uint32_t)prefix_len > previous.len) {
-        return tarn_fail(err, TARN_CORRUPT, "prefix of %u bytes of a string of %zu",
-                         (uint32_t)prefix_len, previous.len);
-    }
-    tarn_slice prefix = tarn_slice_head(previous, (uint32_t)prefix_len);
-    size_t len = prefix.len + suffix.len;
-    if (len > UINT32_MAX) return tarn_fail(err, TARN_CORRUPT, "string of %zu bytes", len);
-    uint8_t inlined[TARN_STRING_INLINE_BYTES];
-    uint8_t *joined = inlined;
-    if (len > sizeof inlined) {
-        joined = tarn_arena_new_raw(&reader->bytes_arena, uint8_t, len);
-        if (joined == NULL) return tarn_fail(err, TARN_NO_MEMORY, "string of %zu bytes", len);
-    }
-    if (prefix.len > 0) memcpy(joined, prefix.data, prefix.len);
-    if (suffix.len > 0) memcpy(joined + prefix.len, suffix.data, suffix.len);
-    *ret_string = tarn_string_view((tarn_slice){joined, len});
-    return TARN_OK;
-}
-
-static tarn_status decode_delta_strings(parquet_column_reader *reader, size_t count,
-                                        tarn_string *out, tarn_error *err) {
-    parquet_page *page = &reader->page;
-    TARN_TRY(parquet_delta_decode(&page->numbers, count, reader->numbers, err));
-    for (size_t i = 0; i < count; i++) {
-        uint64_t prefix_len;
-        TARN_TRY(parquet_delta_decode(&page->prefixes, 1, &prefix_len, err));
-        tarn_slice suffix = {0};
-        TARN_TRY(take_bytes(page, reader->numbers[i], &suffix, err));
-        if ((uint32_t)prefix_len == 0) {
-            out[i] = tarn_string_view(suffix);
-        } else {
-            TARN_TRY(join_prefix(reader, prefix_len, suffix, &out[i], err));
-        }
-        page->previous = out[i];
-        if (reader->conversion.is_text) TARN_TRY(check_text(tarn_string_slice(&out[i]), err));
-    }
-    return TARN_OK;
-}
-
 // FIXED values come out of the string decoder too.
 static tarn_status pack_fixed(parquet_column_reader *reader, const tarn_string *strings,
                               size_t count, uint8_t **ret_bytes, tarn_error *err) {
@@ -305,9 +164,9 @@ static tarn_status decode_delta_bytes(parquet_column_reader *reader, size_t coun
     tarn_string *strings = (tarn_string *)(void *)(is_direct ? out : reader->stored);
     reader->is_page_viewed = true;
     if (reader->page.encoding == PARQUET_DELTA_BYTE_ARRAY) {
-        TARN_TRY(decode_delta_strings(reader, count, strings, err));
+        TARN_TRY(parquet_strings_delta(reader, count, strings, err));
     } else {
-        TARN_TRY(decode_delta_lengths(reader, count, strings, err));
+        TARN_TRY(parquet_strings_delta_length(reader, count, strings, err));
     }
     if (is_direct) return TARN_OK;
     uint8_t *stored = reader->stored;
@@ -344,8 +203,12 @@ static tarn_status decode_split(parquet_column_reader *reader, size_t count, uin
 
 static tarn_status make_numbers(parquet_column_reader *reader, tarn_error *err) {
     if (reader->numbers != NULL) return TARN_OK;
-    reader->numbers = tarn_arena_new_raw(reader->arena, uint64_t, TARN_CHUNK_ROWS);
-    if (reader->numbers != NULL) return TARN_OK;
+    uint64_t *numbers = tarn_arena_new_raw(reader->arena, uint64_t, 2 * TARN_CHUNK_ROWS);
+    if (numbers != NULL) {
+        reader->numbers = numbers;
+        reader->prefix_lens = numbers + TARN_CHUNK_ROWS;
+        return TARN_OK;
+    }
     return tarn_fail(err, TARN_NO_MEMORY, "no memory for differences");
 }
 
@@ -437,7 +300,7 @@ static tarn_status skip_plain(parquet_column_reader *reader, size_t count, tarn_
         return decode_booleans(page, count, NULL, err);
     }
     if (reader->column->physical == PARQUET_BYTE_ARRAY) {
-        return skip_plain_strings(&page->values, count, err);
+        return parquet_strings_skip_plain(&page->values, count, err);
     }
     size_t width = reader->conversion.width;
     if (count > page->values.len / width) return fail_cut(err);

@@ -36,6 +36,9 @@ TEST(packed_values_come_back_at_every_width_and_offset) {
             parquet_bits_unpack32_portable(in, skipped * width, width, left, portable);
             assert_memory_equal(fast, values + skipped, left * sizeof *values);
             assert_memory_equal(portable, values + skipped, left * sizeof *values);
+            uint32_t greatest = 0;
+            for (size_t i = 0; i < left; i++) greatest = fast[i] > greatest ? fast[i] : greatest;
+            assert_int_equal(parquet_bits_greatest(fast, left), greatest);
         }
         test_free(packed);
     }
