@@ -238,7 +238,7 @@ static void put_bits(uint64_t *words, size_t at, uint64_t bits, size_t count) {
     if (count < 64) bits &= ((uint64_t)1 << count) - 1;
     uint64_t kept = shift == 0 ? 0 : words[at / 64] & (((uint64_t)1 << shift) - 1);
     words[at / 64] = kept | bits << shift;
-    if (shift + count > 64) words[at / 64 + 1] = bits >> (64 - shift);
+    if (shift > 0 && shift + count > 64) words[at / 64 + 1] = bits >> (64 - shift);
 }
 
 void parquet_bits_copy(uint64_t *words, size_t at, tarn_slice in, size_t bit_offset, size_t count) {

@@ -64,6 +64,7 @@ static uint64_t estimate_delta(const parquet_column_writer *writer) {
     enum { SAMPLES = 32 };
     int64_t values[PARQUET_DELTA_BLOCK + 1];
     uint64_t block_count = (writer->value_count - 1) / PARQUET_DELTA_BLOCK;
+    tarn_assert(block_count > 0);
     uint64_t step = block_count <= SAMPLES ? 1 : block_count / SAMPLES;
     uint64_t sampled_bytes = 0;
     uint64_t sampled_count = 0;
@@ -81,19 +82,19 @@ static uint64_t estimate_delta(const parquet_column_writer *writer) {
 static uint64_t estimate_plain(const parquet_column_writer *writer) {
     if (!writer->uses_dictionary) return writer->plain.len;
     const parquet_dictionary *dictionary = &writer->dictionary;
+    tarn_assert(dictionary->count > 0); // there are values
     return dictionary->plain_bytes * writer->value_count / dictionary->count;
 }
 
 // Small chunks are not worth a thought: PLAIN, or a dictionary if values repeat.
 static int32_t choose_encoding(const parquet_column_writer *writer) {
-    bool has_dictionary = writer->uses_dictionary && writer->dictionary.count > 0;
     if (writer->value_count == 0) return PARQUET_PLAIN;
     uint64_t plain_bytes = estimate_plain(writer);
     uint64_t delta_bytes = UINT64_MAX;
     if (is_integer(writer) && writer->value_count > 2 * (uint64_t)PARQUET_DELTA_BLOCK) {
         delta_bytes = estimate_delta(writer);
     }
-    if (has_dictionary) {
+    if (writer->uses_dictionary) {
         unsigned width = parquet_bits_width(writer->dictionary.count - 1);
         uint64_t coded_bytes =
             writer->dictionary.plain_bytes + parquet_bits_bytes(writer->value_count, width);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/bitmap.h"
 #include "format/parquet/bits.h"
+#include "format/parquet/gather.h"
 
 // Strings that DELTA_BYTE_ARRAY puts together for one vector.
 #define JOINED_BYTES_MAX ((size_t)1 << 30)
@@ -38,26 +39,25 @@ static bool make_room(parquet_column_reader *reader, tarn_arena *arena) {
            (kept_width == 0 || reader->stored != NULL);
 }
 
-tarn_status parquet_column_reader_init(parquet_column_reader *reader, const tarn_alloc *alloc,
-                                       tarn_arena *arena, tarn_object *object,
-                                       const parquet_column *column, tarn_type type,
-                                       bool flat_strings, tarn_error *err) {
+tarn_status parquet_column_reader_init(parquet_column_reader *reader,
+                                       const parquet_column_request *request, tarn_error *err) {
+    const tarn_alloc *alloc = request->alloc;
     parquet_conversion conversion;
-    TARN_TRY(parquet_conversion_plan(column, type, &conversion, err));
+    TARN_TRY(parquet_conversion_plan(request->column, request->type, &conversion, err));
     *reader = (parquet_column_reader){
         .alloc = alloc,
-        .column = column,
-        .type = type,
+        .column = request->column,
+        .type = request->type,
         .conversion = conversion,
-        .is_string = tarn_type_is_string(type),
-        .flat_strings = flat_strings,
+        .is_string = tarn_type_is_string(request->type),
+        .flat_strings = request->flat_strings,
         .dictionary_values = {.alloc = alloc},
         .level_bytes = {.alloc = alloc},
         .previous_bytes = {.alloc = alloc},
     };
     tarn_arena_init(&reader->bytes_arena, alloc, JOINED_BYTES_MAX);
-    parquet_pages_init(&reader->pages, alloc, object);
-    if (make_room(reader, arena)) return TARN_OK;
+    parquet_pages_init(&reader->pages, alloc, request->object);
+    if (make_room(reader, request->arena)) return TARN_OK;
     return tarn_fail(err, TARN_NO_MEMORY, "no memory to read a column");
 }
 
@@ -313,36 +313,6 @@ static tarn_status next_data_page(parquet_column_reader *reader, uint64_t *skipp
 
 // ---- vectors ----
 
-// Values without gaps to their rows: out[i] of a null row gets some value, never garbage.
-#define DEFINE_SPREAD(name, type)                                                          \
-    static void name(const void *dense, const uint64_t *validity, size_t at, size_t count, \
-                     void *out) {                                                          \
-        const type *restrict from = dense;                                                 \
-        type *restrict to = out;                                                           \
-        size_t next = 0;                                                                   \
-        for (size_t i = 0; i < count; i++) {                                               \
-            to[i] = from[next];                                                            \
-            next += tarn_bitmap_get(validity, at + i);                                     \
-        }                                                                                  \
-    }
-DEFINE_SPREAD(spread1, uint8_t)
-DEFINE_SPREAD(spread2, uint16_t)
-DEFINE_SPREAD(spread4, uint32_t)
-DEFINE_SPREAD(spread8, uint64_t)
-DEFINE_SPREAD(spread16, tarn_uint128)
-
-static void spread(uint8_t *dense, size_t dense_count, const uint64_t *validity, size_t at,
-                   size_t count, size_t width, void *out) {
-    memset(dense + dense_count * width, 0, width);
-    switch (width) {
-    case 1: spread1(dense, validity, at, count, out); break;
-    case 2: spread2(dense, validity, at, count, out); break;
-    case 4: spread4(dense, validity, at, count, out); break;
-    case 8: spread8(dense, validity, at, count, out); break;
-    default: tarn_assert(width == 16); spread16(dense, validity, at, count, out);
-    }
-}
-
 // A vector that began as indices goes on flat when the writer gave up its dictionary.
 static void flatten_codes(parquet_column_reader *reader, size_t count) {
     tarn_string *out = (tarn_string *)(void *)reader->values;
@@ -374,7 +344,8 @@ static tarn_status read_rows(parquet_column_reader *reader, size_t at, size_t co
         TARN_TRY(parquet_values_decode(reader, value_count, out, err));
     }
     if (value_count < count) {
-        spread(out, value_count, reader->validity, at, count, width, rows + at * width);
+        memset(out + value_count * width, 0, width); // what null rows get is never garbage
+        parquet_spread(out, width, reader->validity, at, count, rows + at * width);
     }
     page->rows_left -= (uint32_t)count;
     reader->rows_left -= count;

@@ -73,12 +73,18 @@ typedef struct parquet_column_reader {
     uint64_t *validity;
 } parquet_column_reader;
 
-// The fixed buffers come from `arena`, which outlives the reader.
+typedef struct parquet_column_request {
+    const tarn_alloc *alloc;
+    tarn_arena *arena; // of the fixed buffers; outlives the reader
+    tarn_object *object;
+    const parquet_column *column;
+    tarn_type type;
+    bool flat_strings;
+} parquet_column_request;
+
 TARN_MUST_USE tarn_status parquet_column_reader_init(parquet_column_reader *reader,
-                                                     const tarn_alloc *alloc, tarn_arena *arena,
-                                                     tarn_object *object,
-                                                     const parquet_column *column, tarn_type type,
-                                                     bool flat_strings, tarn_error *err);
+                                                     const parquet_column_request *request,
+                                                     tarn_error *err);
 void parquet_column_reader_free(parquet_column_reader *reader);
 
 TARN_MUST_USE tarn_status parquet_column_reader_start(parquet_column_reader *reader,

@@ -2,6 +2,7 @@
 
 #include "base/bitmap.h"
 #include "format/parquet/bits.h"
+#include "format/parquet/gather.h"
 
 #define NO_CODE UINT32_MAX
 
@@ -213,35 +214,12 @@ static bool append_constant(parquet_column_writer *writer, const tarn_vector *ve
     return append_values(writer, scratch->dense, count, scratch);
 }
 
-#define DEFINE_GATHER(name, type)                                                                  \
-    static void name(const void *values, const uint32_t *restrict rows, size_t count, void *out) { \
-        const type *restrict from = values;                                                        \
-        type *restrict to = out;                                                                   \
-        for (size_t i = 0; i < count; i++) to[i] = from[rows[i]];                                  \
-    }
-DEFINE_GATHER(gather1, uint8_t)
-DEFINE_GATHER(gather2, uint16_t)
-DEFINE_GATHER(gather4, uint32_t)
-DEFINE_GATHER(gather8, uint64_t)
-DEFINE_GATHER(gather16, tarn_uint128)
-
-static void gather(const void *values, size_t width, const uint32_t *rows, size_t count,
-                   void *out) {
-    switch (width) {
-    case 1: gather1(values, rows, count, out); break;
-    case 2: gather2(values, rows, count, out); break;
-    case 4: gather4(values, rows, count, out); break;
-    case 8: gather8(values, rows, count, out); break;
-    default: tarn_assert(width == 16); gather16(values, rows, count, out);
-    }
-}
-
 static void gather_coded(const tarn_vector *vector, size_t width, const uint32_t *rows,
                          size_t count, const parquet_append_scratch *scratch) {
     for (size_t i = 0; i < count; i++) {
         scratch->codes[i] = vector->indices[rows == NULL ? i : rows[i]];
     }
-    gather(vector->dictionary->data, width, scratch->codes, count, scratch->dense);
+    parquet_gather(vector->dictionary->data, width, scratch->codes, count, scratch->dense);
 }
 
 // `rows` NULL: the first `count`.
@@ -253,7 +231,7 @@ static bool append_present(parquet_column_writer *writer, const tarn_vector *vec
     case TARN_VECTOR_CONSTANT: return append_constant(writer, vector, count, scratch);
     case TARN_VECTOR_FLAT:
         if (rows == NULL) return append_values(writer, vector->data, count, scratch);
-        gather(vector->data, width, rows, count, scratch->dense);
+        parquet_gather(vector->data, width, rows, count, scratch->dense);
         return append_values(writer, scratch->dense, count, scratch);
     case TARN_VECTOR_DICTIONARY: break;
     }

@@ -169,7 +169,7 @@ bool parquet_hybrid_encode(const uint32_t *values, size_t count, unsigned width,
         }
         size_t len = run_length(values + i, count - i);
         // A repeated run costs its header and value, and a header for the packed run behind it.
-        if (len * width <= 8 * ((width + 7) / 8 + 2)) {
+        if (len * width <= 8 * ((size_t)(width + 7) / 8 + 2)) {
             i += 8;
             continue;
         }
@@ -192,29 +192,41 @@ static bool put_packed_bytes(const uint64_t *words, size_t from, size_t to, tarn
     return true;
 }
 
+static uint8_t byte_at(const uint64_t *words, size_t i) {
+    return (uint8_t)(words[i / 8] >> 8 * (i % 8));
+}
+
+// Where the repetition of an all-zero or all-one byte that starts at `from` ends; from + 1 when
+// there is none.
+static size_t repetition_end(const uint64_t *words, size_t from, size_t byte_count) {
+    uint8_t byte = byte_at(words, from);
+    size_t end = from + 1;
+    if (byte != 0 && byte != 0xFF) return end;
+    while (end < byte_count && byte_at(words, end) == byte) end++;
+    return end;
+}
+
+// The bits of the last, incomplete byte that go on repeating `bit`: all of them or none.
+static size_t joining_tail(const uint64_t *words, size_t count, unsigned bit) {
+    size_t tail = count % 8;
+    if (tail == 0) return 0;
+    unsigned mask = (1u << tail) - 1;
+    unsigned bits = byte_at(words, count / 8) & mask;
+    return bits == (bit != 0 ? mask : 0) ? tail : 0;
+}
+
 bool parquet_hybrid_encode_bits(const uint64_t *words, size_t count, tarn_buffer *out) {
     enum { LEAST_RUN_BYTES = 4 };
-    size_t byte_count = count / 8;
+    const size_t byte_count = count / 8; // whole ones
     size_t packed_from = 0;
-    size_t i = 0;
-    while (i < byte_count) {
-        uint8_t byte = (uint8_t)(words[i / 8] >> 8 * (i % 8));
-        size_t end = i + 1;
-        if (byte == 0 || byte == 0xFF) {
-            while (end < byte_count && (uint8_t)(words[end / 8] >> 8 * (end % 8)) == byte) end++;
-        }
-        if (end - i >= LEAST_RUN_BYTES) {
-            size_t len = (end - i) * 8;
-            // The bits of the last, incomplete byte often belong to the same run.
-            size_t tail = end == byte_count ? count % 8 : 0;
-            uint64_t tail_bits = tail == 0 ? 0 : words[end / 8] >> 8 * (end % 8);
-            uint64_t tail_mask = ((uint64_t)1 << tail) - 1;
-            bool tail_joins = tail > 0 && (tail_bits & tail_mask) == (byte & tail_mask);
-            if (!put_packed_bytes(words, packed_from, i, out)) return false;
-            if (!put_repeated(byte & 1, len + (tail_joins ? tail : 0), 1, out)) return false;
-            packed_from = end + (tail_joins ? 1 : 0);
-        }
-        i = end;
+    for (size_t i = 0, end = 0; i < byte_count; i = end) {
+        end = repetition_end(words, i, byte_count);
+        if (end - i < LEAST_RUN_BYTES) continue;
+        unsigned bit = byte_at(words, i) & 1;
+        size_t tail = end == byte_count ? joining_tail(words, count, bit) : 0;
+        if (!put_packed_bytes(words, packed_from, i, out)) return false;
+        if (!put_repeated(bit, (end - i) * 8 + tail, 1, out)) return false;
+        packed_from = end + (tail > 0 ? 1 : 0);
     }
     size_t padded_count = (count + 7) / 8;
     return packed_from >= padded_count || put_packed_bytes(words, packed_from, padded_count, out);

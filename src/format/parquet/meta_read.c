@@ -106,8 +106,8 @@ static void read_statistics(parquet_thrift *thrift, uint8_t type, parquet_statis
         case 3: stats->null_count = parquet_thrift_i64(thrift, field.type); break;
         case 5: stats->max = parquet_thrift_binary(thrift, field.type); break;
         case 6: stats->min = parquet_thrift_binary(thrift, field.type); break;
-        case 7: stats->is_max_exact = parquet_thrift_bool(thrift, field.type); break;
-        case 8: stats->is_min_exact = parquet_thrift_bool(thrift, field.type); break;
+        case 7: stats->is_max_exact = parquet_thrift_bool(thrift, field.type) ? 1 : 0; break;
+        case 8: stats->is_min_exact = parquet_thrift_bool(thrift, field.type) ? 1 : 0; break;
         case 9: stats->nan_count = parquet_thrift_i64(thrift, field.type); break;
         default: parquet_thrift_skip(thrift, field.type);
         }

@@ -50,10 +50,15 @@ static tarn_status open_readers(tarn_parquet_scan *scan, const tarn_parquet_scan
                              file->schema.field_count);
         }
         const parquet_column *column = &file->columns[index];
-        tarn_type type = options->types == NULL ? column->type : options->types[i];
-        TARN_TRY(parquet_column_reader_init(&scan->readers[i], scan->alloc, &scan->arena,
-                                            file->object, column, type, options->flat_strings,
-                                            err));
+        const parquet_column_request request = {
+            .alloc = scan->alloc,
+            .arena = &scan->arena,
+            .object = file->object,
+            .column = column,
+            .type = options->types == NULL ? column->type : options->types[i],
+            .flat_strings = options->flat_strings,
+        };
+        TARN_TRY(parquet_column_reader_init(&scan->readers[i], &request, err));
         scan->reader_count++;
     }
     return TARN_OK;

@@ -277,6 +277,21 @@ static bool plan_kind(const parquet_column *column, tarn_type type, parquet_conv
     return false;
 }
 
+static tarn_status refuse_type(const parquet_column *column, tarn_type type, tarn_error *err) {
+    tarn_buffer types = {.limit_bytes = 256};
+    if (tarn_type_format(column->type, &types, NULL) != TARN_OK ||
+        !tarn_buffer_append(&types, TARN_LIT(" as ")) ||
+        tarn_type_format(type, &types, NULL) != TARN_OK) {
+        tarn_buffer_clear(&types); // the names only serve the message
+    }
+    tarn_status status = tarn_fail(err, TARN_UNSUPPORTED,
+                                   "column '" TARN_SLICE_FMT "' cannot be read: " TARN_SLICE_FMT
+                                   " would not be a widening",
+                                   TARN_SLICE_ARG(column->name), TARN_SLICE_ARG(types));
+    tarn_buffer_free(&types);
+    return status;
+}
+
 tarn_status parquet_conversion_plan(const parquet_column *column, tarn_type type,
                                     parquet_conversion *ret_conversion, tarn_error *err) {
     if (column->type.id == TARN_TYPE_NULL) {
@@ -286,20 +301,7 @@ tarn_status parquet_conversion_plan(const parquet_column *column, tarn_type type
                          TARN_SLICE_ARG(column->name), column->refusal);
     }
     parquet_conversion plan = {.kind = PARQUET_TO_SAME, .factor = 1};
-    if (!plan_kind(column, type, &plan)) {
-        char text[96];
-        tarn_buffer names = {.limit_bytes = sizeof text};
-        tarn_status status = tarn_type_format(column->type, &names, NULL);
-        if (status == TARN_OK && !tarn_buffer_append(&names, TARN_LIT(" as "))) {
-            status = TARN_NO_MEMORY;
-        }
-        if (status == TARN_OK) status = tarn_type_format(type, &names, NULL);
-        (void)snprintf(text, sizeof text, TARN_SLICE_FMT, TARN_SLICE_ARG(names));
-        tarn_buffer_free(&names);
-        return tarn_fail(err, TARN_UNSUPPORTED,
-                         "column '" TARN_SLICE_FMT "' cannot be read: %s would not be a widening",
-                         TARN_SLICE_ARG(column->name), text);
-    }
+    if (!plan_kind(column, type, &plan)) return refuse_type(column, type, err);
     plan.width =
         column->physical == PARQUET_FIXED ? column->type_length : physical_width[column->physical];
     plan.out_width = (uint32_t)tarn_type_width(type);

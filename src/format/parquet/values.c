@@ -2,6 +2,7 @@
 
 #include "format/parquet/bits.h"
 #include "format/parquet/column_reader.h"
+#include "format/parquet/gather.h"
 
 static tarn_status fail_cut(tarn_error *err) {
     return tarn_fail(err, TARN_CORRUPT, "page ends before its last value");
@@ -42,36 +43,12 @@ tarn_status parquet_values_codes(parquet_column_reader *reader, size_t count, ui
     return TARN_OK;
 }
 
-#define DEFINE_GATHER(name, type)                                                          \
-    static void name(const uint32_t *restrict codes, size_t count, const void *dictionary, \
-                     void *out) {                                                          \
-        const type *restrict from = dictionary;                                            \
-        type *restrict to = out;                                                           \
-        for (size_t i = 0; i < count; i++) to[i] = from[codes[i]];                         \
-    }
-DEFINE_GATHER(gather1, uint8_t)
-DEFINE_GATHER(gather2, uint16_t)
-DEFINE_GATHER(gather4, uint32_t)
-DEFINE_GATHER(gather8, uint64_t)
-DEFINE_GATHER(gather16, tarn_uint128)
-
-static void gather(const uint32_t *codes, size_t count, uint32_t width, const void *dictionary,
-                   void *out) {
-    switch (width) {
-    case 1: gather1(codes, count, dictionary, out); break;
-    case 2: gather2(codes, count, dictionary, out); break;
-    case 4: gather4(codes, count, dictionary, out); break;
-    case 8: gather8(codes, count, dictionary, out); break;
-    default: tarn_assert(width == 16); gather16(codes, count, dictionary, out);
-    }
-}
-
 static tarn_status decode_coded(parquet_column_reader *reader, size_t count, uint8_t *out,
                                 tarn_error *err) {
     TARN_TRY(parquet_values_codes(reader, count, reader->codes, err));
     const void *dictionary =
         reader->is_string ? reader->dictionary->data : reader->dictionary_values.data;
-    gather(reader->codes, count, reader->conversion.out_width, dictionary, out);
+    parquet_gather(dictionary, reader->conversion.out_width, reader->codes, count, out);
     return TARN_OK;
 }
 
@@ -144,8 +121,9 @@ static tarn_status pack_fixed(parquet_column_reader *reader, const tarn_string *
                               size_t count, uint8_t **ret_bytes, tarn_error *err) {
     size_t width = reader->conversion.width;
     uint8_t *bytes = tarn_arena_alloc_raw(&reader->bytes_arena, width, count);
-    if (bytes == NULL)
+    if (bytes == NULL) {
         return tarn_fail(err, TARN_NO_MEMORY, "%zu values of %zu bytes", count, width);
+    }
     for (size_t i = 0; i < count; i++) {
         tarn_slice value = tarn_string_slice(&strings[i]);
         if (value.len != width) {

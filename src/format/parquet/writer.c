@@ -75,8 +75,9 @@ static tarn_status init_columns(tarn_parquet_writer *writer,
                                 const tarn_parquet_writer_options *options, tarn_error *err) {
     size_t count = writer->schema.field_count;
     writer->columns = tarn_arena_new(&writer->arena, parquet_column_writer, count);
-    if (writer->columns == NULL)
+    if (writer->columns == NULL) {
         return tarn_fail(err, TARN_NO_MEMORY, "writer of %zu columns", count);
+    }
     for (size_t i = 0; i < count; i++) {
         const tarn_parquet_column_options *column =
             options->columns == NULL ? NULL : &options->columns[i];
