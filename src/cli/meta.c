@@ -67,6 +67,8 @@ static tarn_status parse(meta_call *call, tarn_slice line, tarn_error *err) {
     while (len < line.len && !is_blank(line.data[len])) len++;
     call->name = tarn_slice_head(line, len);
     call->rest = trim(tarn_slice_skip(line, len));
+    // Text to print is not limited to a number of words.
+    if (tarn_slice_equal(call->name, TARN_LIT("echo"))) return TARN_OK;
     tarn_slice rest = call->rest;
     while (rest.len > 0) {
         if (call->argument_count == ARGUMENTS_MAX) {
@@ -199,10 +201,14 @@ static tarn_status set_output(meta_call *call, tarn_error *err) {
 }
 
 static tarn_status echo(meta_call *call, tarn_error *err) {
-    (void)err;
-    for (size_t i = 0; i < call->argument_count; i++) {
-        if (i > 0) cli_out_text(call->shell->out, " ");
-        cli_out_put(call->shell->out, call->arguments[i]);
+    // Words as they stand, with one blank between them and their quotes taken off.
+    tarn_slice rest = call->rest;
+    for (bool first = true; rest.len > 0; first = false) {
+        tarn_slice word;
+        TARN_TRY(take_argument(call, &rest, &word, err));
+        if (!first) cli_out_text(call->shell->out, " ");
+        cli_out_put(call->shell->out, word);
+        rest = trim(rest);
     }
     cli_out_text(call->shell->out, "\n");
     return TARN_OK;
