@@ -340,6 +340,7 @@ static inline tarn_status sql_binary(sql_reader *r, int level, const tarn_expr *
             sql_skip(r);
             const char *operator= levels[level][i];
             // "<" must not take the start of "<<" nor "|" that of "||".
+            if (strncmp(r->at, operator, strlen(operator)) != 0) continue;
             char next = r->at[strlen(operator)];
             if (strlen(operator) == 1 && strchr("<>|~", operator[0]) != NULL &&
                 strchr("<>|~=", next) != NULL && next != '\0') {
