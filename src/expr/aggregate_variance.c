@@ -1,5 +1,5 @@
 // Variances and standard deviations: exact for integers and numerics (sums and squares in 256
-// bits), by Youngs and Cramer's updating formulas for floating point.
+// bits), by sums of twice the precision for floating point.
 
 #include <math.h>
 
@@ -47,13 +47,14 @@ static bool change_sum(exact_state *group, tarn_int128 change) {
     return !overflowed;
 }
 
+// Signed, in two's complement: a part of a merged whole may have more retractions than insertions.
 static bool change_squares(exact_state *group, expr_u256 squares, bool add) {
     expr_u256 before = {group->squares_high, group->squares_low};
-    expr_u256 after = add ? expr_u256_add(before, squares) : expr_u256_subtract(before, squares);
+    expr_u256 change = add ? squares : expr_u256_subtract((expr_u256){0}, squares);
+    expr_u256 after = expr_u256_add(before, change);
     group->squares_high = after.high;
     group->squares_low = after.low;
-    return (expr_u256_compare(after, before) >= 0) == add ||
-           expr_u256_compare(squares, (expr_u256){0}) == 0;
+    return ((before.high ^ after.high) & (change.high ^ after.high)) >> 127 == 0;
 }
 
 static tarn_int128 value_at(const expr_agg_rows *rows, size_t index) {
@@ -118,7 +119,7 @@ static bool variance_of(const exact_state *group, bool population, int value_sca
     expr_u256 numerator;
     if (!expr_u256_scale(squares, count, &numerator)) return false;
     numerator = expr_u256_subtract(numerator, expr_u256_multiply(magnitude, magnitude));
-    int shift = scale - 2 * value_scale;
+    int shift = scale - 2 * value_scale; // from units of the squares to units of the result
     int up = shift > 0 ? shift : 0;
     int down = shift < 0 ? -shift : 0;
     if (!expr_u256_scale(numerator, (tarn_uint128)tarn_power_of_ten(up), &numerator)) return false;
@@ -180,12 +181,33 @@ const expr_aggregate_ops expr_variance_exact_ops = {.state_bytes = sizeof(exact_
 
 // ---- floating point ----
 
-// NaN and infinities make the result NaN; they are counted apart so that they can be taken back.
+// A sum as two doubles, the second being what rounding took from the first: about 106 bits.
+typedef struct long_sum {
+    double high;
+    double low;
+} long_sum;
+
+static void add_to(long_sum *sum, double value) {
+    double total = sum->high + value;
+    double part = total - sum->high;
+    sum->low += (sum->high - (total - part)) + (value - part);
+    sum->high = total;
+}
+
+// The product is exact: fma gives what the multiplication rounds away.
+static void add_product(long_sum *sum, double a, double b) {
+    double product = a * b;
+    add_to(sum, product);
+    add_to(sum, fma(a, b, -product));
+}
+
+// Sums of values and squares can be added and taken back in any order. NaN and infinities, which
+// make the result NaN, are counted apart for the same reason.
 typedef struct floating_state {
     int64_t count; // of finite values
     int64_t special_count;
-    double sum;
-    double squares; // of the distances from the mean
+    long_sum sum;
+    long_sum squares;
 } floating_state;
 
 static void add_floating(floating_state *group, double value, int64_t sign) {
@@ -193,22 +215,10 @@ static void add_floating(floating_state *group, double value, int64_t sign) {
         group->special_count += sign;
         return;
     }
-    if (sign > 0) {
-        group->count++;
-        group->sum += value;
-    }
-    if (group->count > 1) {
-        double count = (double)group->count;
-        double distance = value * count - group->sum;
-        group->squares += (double)sign * distance * distance / (count * (count - 1));
-    }
-    if (sign < 0) {
-        group->count--;
-        group->sum -= value;
-    }
-    // Nothing is left of the rounding errors of what has gone.
-    if (group->count <= 1 || group->squares < 0) group->squares = 0;
-    if (group->count == 0) group->sum = 0;
+    double change = sign > 0 ? value : -value;
+    group->count += sign;
+    add_to(&group->sum, change);
+    add_product(&group->squares, change, value);
 }
 
 static tarn_status floating_update(const tarn_aggregate *aggregate, const tarn_alloc *alloc,
@@ -217,9 +227,8 @@ static tarn_status floating_update(const tarn_aggregate *aggregate, const tarn_a
     (void)err;
     bool is_real = tarn_type_physical(aggregate->arg_type) == TARN_PHYSICAL_F32;
     for (expr_agg_cursor at = {0}; expr_agg_next(rows, &at);) {
-        size_t index = at.index;
-        double value = is_real ? (double)((const float *)rows->data)[index]
-                               : ((const double *)rows->data)[index];
+        double value = is_real ? (double)((const float *)rows->data)[at.index]
+                               : ((const double *)rows->data)[at.index];
         add_floating((floating_state *)(void *)at.state, value, at.sign);
     }
     return TARN_OK;
@@ -232,37 +241,41 @@ static tarn_status floating_merge(const tarn_aggregate *aggregate, const tarn_al
     (void)err;
     floating_state *sum = (floating_state *)(void *)target;
     const floating_state *more = (const floating_state *)(const void *)source;
-    sum->special_count += more->special_count;
-    if (more->count == 0) return TARN_OK;
-    if (sum->count == 0) {
-        sum->count = more->count;
-        sum->sum = more->sum;
-        sum->squares = more->squares;
-        return TARN_OK;
-    }
-    double a = (double)sum->count;
-    double b = (double)more->count;
-    double distance = sum->sum / a - more->sum / b;
-    sum->squares += more->squares + distance * distance * a * b / (a + b);
-    sum->sum += more->sum;
     sum->count += more->count;
+    sum->special_count += more->special_count;
+    add_to(&sum->sum, more->sum.high);
+    add_to(&sum->sum, more->sum.low);
+    add_to(&sum->squares, more->squares.high);
+    add_to(&sum->squares, more->squares.low);
     return TARN_OK;
+}
+
+// count * squares - sum^2, never below zero.
+static double spread_of(const floating_state *group) {
+    double count = (double)group->count;
+    long_sum spread = {0};
+    add_product(&spread, count, group->squares.high);
+    add_product(&spread, count, group->squares.low);
+    add_product(&spread, -group->sum.high, group->sum.high);
+    add_product(&spread, -2 * group->sum.high, group->sum.low);
+    double total = spread.high + spread.low;
+    return total < 0 ? 0 : total;
 }
 
 static tarn_status floating_finalize(const tarn_aggregate *aggregate, const uint8_t *state,
                                      tarn_arena *arena, tarn_vector *result, size_t row,
                                      tarn_error *err) {
     (void)arena;
-    (void)err;
     const floating_state *group = (const floating_state *)(const void *)state;
     if (!has_result(aggregate, group->count + group->special_count)) {
         tarn_bitmap_unset(result->validity, row);
         return TARN_OK;
     }
     double value = (double)NAN;
-    if (group->special_count == 0) {
+    if (group->special_count <= 0) {
         double count = (double)group->count;
-        value = group->squares / (is_population(aggregate) ? count : count - 1);
+        value = spread_of(group) / (count * (is_population(aggregate) ? count : count - 1));
+        if (!isfinite(value)) return expr_fail(err, "22003", "value out of range: overflow");
         if (is_deviation(aggregate)) value = sqrt(value);
     }
     ((double *)result->data)[row] = value;
