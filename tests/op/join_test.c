@@ -95,6 +95,13 @@ TEST(a_relation_joins_with_itself) {
                  USES(RIG_FACTS), 12);
 }
 
+// The tiny build has no room to hold the first rows in, so that the other tests see corrections.
+#ifdef TARN_TINY
+#define HOLDS_FIRST_ROWS false
+#else
+#define HOLDS_FIRST_ROWS true
+#endif
+
 // What the decision in docs/decisions/streaming-join.md is about.
 TEST(a_table_that_is_loaded_first_costs_no_second_read) {
     rig r;
@@ -110,10 +117,10 @@ TEST(a_table_that_is_loaded_first_costs_no_second_read) {
     rig_drain(&run);
     r.relations[RIG_DIMS].allowed = r.relations[RIG_DIMS].row_count / 2;
     rig_drain(&run);
-    assert_int_equal(run.emitted_rows, 0);
+    if (HOLDS_FIRST_ROWS) assert_int_equal(run.emitted_rows, 0);
     rig_allow_all(&r);
     rig_drain(&run);
-    assert_true(run.emitted_rows > 0);
+    if (HOLDS_FIRST_ROWS) assert_true(run.emitted_rows > 0);
     for (size_t i = 0; i < 5; i++) {
         rig_change(&r.relations[RIG_EVENTS], 20);
         rig_let_in(&run);
@@ -121,7 +128,8 @@ TEST(a_table_that_is_loaded_first_costs_no_second_read) {
     }
     bag wanted = rig_query(&r, sql, 1);
     assert_run_equals(&run, &wanted, sql);
-    assert_int_equal(r.relations[RIG_EVENTS].replays, 0);
+    if (HOLDS_FIRST_ROWS) assert_int_equal(r.relations[RIG_EVENTS].replays, 0);
+    size_t replays = r.relations[RIG_EVENTS].replays;
 
     // A row for a key that was asked for is worth one.
     rig_row row = r.relations[RIG_EVENTS].rows[0];
@@ -130,11 +138,38 @@ TEST(a_table_that_is_loaded_first_costs_no_second_read) {
                (rig_row){.values = {row.values[2], 1, 3}, .watermark_us = TARN_NO_WATERMARK});
     rig_let_in(&run);
     rig_barrier(&run, false);
-    assert_int_equal(r.relations[RIG_EVENTS].replays, 1);
+    assert_int_equal(r.relations[RIG_EVENTS].replays, replays + 1);
     bag_free(&wanted);
     wanted = rig_query(&r, sql, 1);
     assert_run_equals(&run, &wanted, sql);
     bag_free(&wanted);
+    rig_run_free(&run);
+    rig_free(&r);
+}
+
+TEST(a_key_that_appears_after_a_restart_is_found) {
+    rig r;
+    rig_init(&r);
+    const char *sql = "SELECT e.id, d.name FROM events e JOIN dims d ON e.k = d.k";
+    rig_run run = {.rig = &r, .plan = rig_plan(&r, sql)};
+    rig_start(&run);
+    for (size_t round = 0; round < 6; round++) {
+        // Every event asks for every key; one more of them is there each time.
+        for (int64_t k = 0; k < 8; k++) {
+            rig_append(&r.relations[RIG_EVENTS],
+                       (rig_row){.values = {(int64_t)round * 8 + k, 0, k, 1, 1}});
+        }
+        rig_let_in(&run);
+        rig_append(&r.relations[RIG_DIMS], (rig_row){.values = {(int64_t)round, 1, 1}});
+        rig_let_in(&run);
+        rig_barrier(&run, round == 0);
+        bag wanted = rig_query(&r, sql, 1);
+        assert_run_equals(&run, &wanted, sql);
+        bag_free(&wanted);
+        if (round != 2) continue;
+        rig_stop(&run);
+        rig_start(&run);
+    }
     rig_run_free(&run);
     rig_free(&r);
 }
@@ -194,6 +229,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_query_joins_as_nested_loops_do),
         cmocka_unit_test(a_table_that_is_loaded_first_costs_no_second_read),
+        cmocka_unit_test(a_key_that_appears_after_a_restart_is_found),
         cmocka_unit_test(a_join_with_a_changing_right_side_is_exact_at_every_barrier),
         cmocka_unit_test(a_join_of_two_changing_sides_is_exact_at_every_barrier),
         cmocka_unit_test(several_keys_and_keys_with_nulls_join),
