@@ -192,7 +192,8 @@ static unsigned mini_width(const uint64_t *deltas) {
 
 static bool put_varint(tarn_buffer *out, uint64_t value) {
     uint8_t bytes[TARN_VARINT_MAX_BYTES];
-    return tarn_buffer_append(out, (tarn_slice){bytes, tarn_varint_encode(bytes, value)});
+    size_t len = tarn_varint_encode(bytes, value);
+    return tarn_buffer_append(out, (tarn_slice){bytes, len});
 }
 
 static bool put_block(const uint64_t *deltas, size_t count, uint64_t least, tarn_buffer *out) {

@@ -120,7 +120,8 @@ tarn_status parquet_hybrid_skip(parquet_hybrid *hybrid, size_t count, tarn_error
 
 static bool put_header(uint64_t header, tarn_buffer *out) {
     uint8_t bytes[TARN_VARINT_MAX_BYTES];
-    return tarn_buffer_append(out, (tarn_slice){bytes, tarn_varint_encode(bytes, header)});
+    size_t len = tarn_varint_encode(bytes, header);
+    return tarn_buffer_append(out, (tarn_slice){bytes, len});
 }
 
 static bool put_packed(const uint32_t *values, size_t count, unsigned width, tarn_buffer *out) {

@@ -99,6 +99,52 @@ TEST(the_example_file_has_statistics) {
     close_all(&opened);
 }
 
+// Where `part` lies in `bytes`.
+static uint8_t *find(uint8_t *bytes, size_t len, const void *part, size_t part_len) {
+    uint8_t *found = memmem(bytes, len, part, part_len);
+    assert_non_null(found);
+    return found;
+}
+
+TEST(deprecated_bounds_are_trusted_for_numbers_only) {
+    static const uint8_t id_stats[] = {0x36, 0, 0x28, 4, 100, 0, 0, 0, 0x18, 4, 10, 0, 0, 0};
+    static const uint8_t old_id_stats[] = {0x18, 4, 100, 0, 0, 0, 0x18, 4, 10, 0, 0, 0, 0x16, 0};
+    static const uint8_t name_stats[] = {0x36, 2, 0x28, 2, 'b', 'b', 0x18, 1, 'a'};
+    static const uint8_t old_name_stats[] = {0x18, 2, 'b', 'b', 0x18, 1, 'a', 0x16, 2};
+    uint8_t bytes[sizeof example];
+    memcpy(bytes, example, sizeof example);
+    memcpy(find(bytes, sizeof bytes, id_stats, sizeof id_stats), old_id_stats, sizeof old_id_stats);
+    memcpy(find(bytes, sizeof bytes, name_stats, sizeof name_stats), old_name_stats,
+           sizeof old_name_stats);
+    opened_file opened;
+    tarn_parquet_stats stats;
+    assert_int_equal(open_bytes(&opened, bytes, sizeof bytes), TARN_OK);
+    tarn_parquet_row_group_stats(opened.file, 0, 0, &stats);
+    assert_int_equal(stats.min.i64, 10);
+    assert_int_equal(stats.max.i64, 100);
+    assert_int_equal(stats.null_count, 0);
+    tarn_parquet_row_group_stats(opened.file, 0, 1, &stats);
+    assert_true(stats.min.is_null); // old writers compared signed bytes
+    assert_true(stats.max.is_null);
+    assert_int_equal(stats.null_count, 1);
+    close_all(&opened);
+}
+
+TEST(bounds_in_an_unknown_order_are_not_used) {
+    static const uint8_t orders[] = {0x19, 0x2c, 0x1c, 0, 0, 0x1c, 0, 0};
+    uint8_t bytes[sizeof example];
+    memcpy(bytes, example, sizeof example);
+    uint8_t *found = find(bytes, sizeof bytes, orders, sizeof orders);
+    found[2] = 0x4c; // a member of the union that does not exist yet
+    opened_file opened;
+    tarn_parquet_stats stats;
+    assert_int_equal(open_bytes(&opened, bytes, sizeof bytes), TARN_OK);
+    tarn_parquet_row_group_stats(opened.file, 0, 0, &stats);
+    assert_true(stats.min.is_null);
+    assert_int_equal(stats.null_count, 0);
+    close_all(&opened);
+}
+
 static void assert_names(const tarn_vector *vector, size_t first, size_t count) {
     static const char *const names[] = {"a", "bb", NULL, "a", "a"};
     for (size_t i = 0; i < count; i++) {
@@ -271,6 +317,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_file_is_described),
         cmocka_unit_test(the_example_file_has_statistics),
+        cmocka_unit_test(deprecated_bounds_are_trusted_for_numbers_only),
+        cmocka_unit_test(bounds_in_an_unknown_order_are_not_used),
         cmocka_unit_test(the_example_file_is_read),
         cmocka_unit_test(a_version_2_page_says_the_same),
         cmocka_unit_test(a_scan_may_start_at_any_row),

@@ -190,8 +190,9 @@ static void assert_summary(const random_file *file, const tarn_parquet_summary *
         assert_int_equal(stats->null_count, file->null_counts[i]);
         assert_true(stats->is_exact);
         assert_int_equal(stats->min.is_null, file->least[i].is_null);
-        if (!stats->min.is_null)
+        if (!stats->min.is_null) {
             assert_int_equal(tarn_value_compare(stats->min, file->least[i]), 0);
+        }
         assert_int_equal(stats->max.is_null, file->greatest[i].is_null || file->has_nan[i]);
         if (!stats->max.is_null) {
             assert_int_equal(tarn_value_compare(stats->max, file->greatest[i]), 0);
