@@ -2,16 +2,20 @@
 
 #include "base/alloc.h"
 
-#define BLOCK_ENTRIES TARN_TUNABLE((size_t)64, (size_t)4)
+#define BLOCK_ENTRIES       TARN_TUNABLE((size_t)64, (size_t)4)
+#define FIRST_BLOCK_ENTRIES TARN_TUNABLE((size_t)2, (size_t)1)
 
 typedef struct multiset_entry {
     tarn_string key; // long ones own their bytes
     int64_t count;   // never 0
 } multiset_entry;
 
+// Most sets are small (one per group of an aggregate): the first block starts with room for a few
+// and doubles up to BLOCK_ENTRIES.
 typedef struct multiset_block {
     size_t count; // at least 1
-    multiset_entry entries[BLOCK_ENTRIES];
+    size_t capacity;
+    multiset_entry entries[];
 } multiset_block;
 
 struct expr_multiset {
@@ -71,10 +75,39 @@ static size_t find_entry(const multiset_block *block, const tarn_string *key, bo
     return low;
 }
 
+static size_t block_bytes(size_t capacity) {
+    return sizeof(multiset_block) + capacity * sizeof(multiset_entry);
+}
+
+static multiset_block *new_block(const tarn_alloc *alloc, size_t capacity) {
+    multiset_block *block = alloc->acquire(alloc->context, block_bytes(capacity));
+    if (block != NULL) *block = (multiset_block){.capacity = capacity};
+    return block;
+}
+
+static void free_block(const tarn_alloc *alloc, multiset_block *block) {
+    alloc->release(alloc->context, block, block_bytes(block->capacity));
+}
+
+// Makes room for one more entry in block `b`, which has fewer than BLOCK_ENTRIES.
+static bool reserve_entry(expr_multiset *set, const tarn_alloc *alloc, size_t b) {
+    multiset_block *block = set->blocks[b];
+    if (block->count < block->capacity) return true;
+    size_t capacity = block->capacity * 2;
+    if (capacity > BLOCK_ENTRIES) capacity = BLOCK_ENTRIES;
+    multiset_block *grown = new_block(alloc, capacity);
+    if (grown == NULL) return false;
+    grown->count = block->count;
+    memcpy(grown->entries, block->entries, block->count * sizeof(multiset_entry));
+    free_block(alloc, block);
+    set->blocks[b] = grown;
+    return true;
+}
+
 // Makes room for a block at `index`.
 static multiset_block *add_block(expr_multiset *set, const tarn_alloc *alloc, size_t index) {
     if (set->block_count == set->capacity) {
-        size_t grown = set->capacity == 0 ? 4 : set->capacity * 2;
+        size_t grown = set->capacity == 0 ? 1 : set->capacity * 2;
         multiset_block **blocks = tarn_alloc_new(alloc, multiset_block *, grown);
         if (blocks == NULL) return NULL;
         for (size_t i = 0; i < set->block_count; i++) blocks[i] = set->blocks[i];
@@ -82,7 +115,8 @@ static multiset_block *add_block(expr_multiset *set, const tarn_alloc *alloc, si
         set->blocks = blocks;
         set->capacity = grown;
     }
-    multiset_block *block = tarn_alloc_new(alloc, multiset_block, 1);
+    multiset_block *block =
+        new_block(alloc, set->block_count == 0 ? FIRST_BLOCK_ENTRIES : BLOCK_ENTRIES);
     if (block == NULL) return NULL;
     memmove(set->blocks + index + 1, set->blocks + index,
             (set->block_count - index) * sizeof(multiset_block *));
@@ -99,7 +133,7 @@ static void remove_entry(expr_multiset *set, const tarn_alloc *alloc, size_t b, 
             (block->count - e) * sizeof(multiset_entry));
     set->size--;
     if (block->count > 0) return;
-    tarn_alloc_free(alloc, block, 1);
+    free_block(alloc, block);
     set->block_count--;
     memmove(set->blocks + b, set->blocks + b + 1,
             (set->block_count - b) * sizeof(multiset_block *));
@@ -118,9 +152,11 @@ static bool insert_entry(expr_multiset *set, const tarn_alloc *alloc, size_t b, 
                upper->count * sizeof(multiset_entry));
         if (e > block->count) {
             e -= block->count;
-            block = upper;
+            b++;
         }
     }
+    if (!reserve_entry(set, alloc, b)) return false;
+    block = set->blocks[b];
     memmove(block->entries + e + 1, block->entries + e,
             (block->count - e) * sizeof(multiset_entry));
     block->entries[e] = entry;
@@ -163,7 +199,7 @@ void expr_multiset_free(expr_multiset *set, const tarn_alloc *alloc) {
         for (size_t e = 0; e < set->blocks[b]->count; e++) {
             free_key(alloc, &set->blocks[b]->entries[e].key);
         }
-        tarn_alloc_free(alloc, set->blocks[b], 1);
+        free_block(alloc, set->blocks[b]);
     }
     tarn_alloc_free(alloc, set->blocks, set->capacity);
     tarn_alloc_free(alloc, set, 1);
