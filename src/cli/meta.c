@@ -2,7 +2,6 @@
 #include "cli/input.h"
 #include "cli/shell.h"
 
-#define ARGUMENTS_MAX    8
 #define SCRIPT_DEPTH_MAX 16
 
 typedef struct meta_call {
@@ -10,7 +9,7 @@ typedef struct meta_call {
     tarn_arena arena;
     tarn_slice name; // without the backslash
     tarn_slice rest; // of the line, as it was written
-    tarn_slice arguments[ARGUMENTS_MAX];
+    tarn_slice *arguments;
     size_t argument_count;
     cli_place place;
     bool quits;
@@ -19,6 +18,10 @@ typedef struct meta_call {
 } meta_call;
 
 typedef tarn_status meta_function(meta_call *call, tarn_error *err);
+
+static tarn_status no_memory(tarn_error *err) {
+    return tarn_fail(err, TARN_NO_MEMORY, "no memory for a meta command");
+}
 
 // ---- arguments ----
 
@@ -37,7 +40,7 @@ static tarn_slice trim(tarn_slice text) {
 static tarn_status take_argument(meta_call *call, tarn_slice *rest, tarn_slice *ret_argument,
                                  tarn_error *err) {
     uint8_t *text = tarn_arena_new(&call->arena, uint8_t, rest->len + 1);
-    if (text == NULL) return tarn_fail(err, TARN_NO_MEMORY, "no memory for a meta command");
+    if (text == NULL) return no_memory(err);
     size_t len = 0;
     bool in_text = false;
     bool in_name = false;
@@ -70,11 +73,10 @@ static tarn_status parse(meta_call *call, tarn_slice line, tarn_error *err) {
     // Text to print is not limited to a number of words.
     if (tarn_slice_equal(call->name, TARN_LIT("echo"))) return TARN_OK;
     tarn_slice rest = call->rest;
+    // Each takes a character, and a blank behind it.
+    call->arguments = tarn_arena_new(&call->arena, tarn_slice, rest.len / 2 + 1);
+    if (call->arguments == NULL) return no_memory(err);
     while (rest.len > 0) {
-        if (call->argument_count == ARGUMENTS_MAX) {
-            return tarn_fail(err, TARN_INVALID, "\\" TARN_SLICE_FMT ": too many arguments",
-                             TARN_SLICE_ARG(call->name));
-        }
         TARN_TRY(take_argument(call, &rest, &call->arguments[call->argument_count++], err));
         rest = trim(rest);
     }
@@ -167,7 +169,7 @@ static tarn_status set_print_option(meta_call *call, tarn_error *err) {
     cli_shell *shell = call->shell;
     tarn_buffer_clear(&shell->null_buffer);
     if (!tarn_buffer_append(&shell->null_buffer, argument(call, 1))) {
-        return tarn_fail(err, TARN_NO_MEMORY, "no memory for a setting");
+        return no_memory(err);
     }
     shell->style.null_text = tarn_buffer_slice(&shell->null_buffer);
     char text[128];
@@ -261,7 +263,7 @@ static const struct {
     {"t", set_tuples_only, 1, "\\t [on|off]            rows only, without header and footer"},
     {"pset", set_print_option, 2, "\\pset null TEXT        what stands for NULL in tables"},
     {"timing", set_timing, 1, "\\timing [on|off]       show how long each statement takes"},
-    {"echo", echo, ARGUMENTS_MAX, "\\echo TEXT             write to standard output"},
+    {"echo", echo, SIZE_MAX, "\\echo TEXT             write to standard output"},
     {"conninfo", connection_info, 0, "\\conninfo              which warehouse is open"},
     {"?", help, 0, "\\?                     show this"},
     {"q", quit, 0, "\\q                     quit (also Ctrl-D)"},

@@ -122,11 +122,36 @@ static void format_figure(const cli_plot_bar *bar, int decimals, char text[40]) 
     }
 }
 
-// As many decimals as tell the bars apart, at most three; none for whole numbers.
+static bool is_exact(const cli_plot *plot, int decimals) {
+    double factor = (double)tarn_power_of_ten(decimals);
+    for (size_t i = 0; i < plot->bar_count; i++) {
+        double value = plot->bars[i].value * factor;
+        if (isfinite(value) && fabs(value - nearbyint(value)) > 1e-6) return false;
+    }
+    return true;
+}
+
+// As many decimals as the figures have, but not more than tell the bars apart.
 static int choose_decimals(const cli_plot *plot, double largest) {
-    if (tarn_type_is_integer(plot->value_type)) return 0;
-    if (largest >= 1000 || largest == 0) return 1;
-    return largest >= 1 ? 2 : 3;
+    int most = largest >= 1000 ? 1 : largest >= 1 ? 2 : 3;
+    int decimals = 0;
+    while (decimals < most && !is_exact(plot, decimals)) decimals++;
+    return decimals;
+}
+
+// Gives both sides of zero their share of the columns. lowest <= 0 <= highest.
+static void divide_room(plot_scale *scale, size_t room, double lowest, double highest) {
+    // Halved first: the span of the largest doubles is no double.
+    double half_span = highest / 2 - lowest / 2;
+    if (!(half_span > 0)) return;
+    size_t left = (size_t)lround((double)room * (-lowest / 2 / half_span));
+    if (lowest < 0 && left == 0) left = 1;
+    if (highest > 0 && left == room) left = room - 1;
+    double left_units = left == 0 ? 0 : -lowest / (double)left;
+    double right_units = left == room ? 0 : highest / (double)(room - left);
+    scale->units_per_column = fmax(left_units, right_units);
+    scale->left_columns = left;
+    scale->right_columns = room - left;
 }
 
 static plot_scale make_scale(const cli_plot *plot, size_t columns, bool color) {
@@ -148,17 +173,10 @@ static plot_scale make_scale(const cli_plot *plot, size_t columns, bool color) {
         format_figure(&plot->bars[i], scale.decimals, text);
         if (strlen(text) > scale.figure_columns) scale.figure_columns = strlen(text);
     }
-    size_t taken = 1 + scale.label_columns + 3 + 1 + scale.figure_columns; // " label | bar figure"
+    // " label |bar figure", and a column to spare: some terminals wrap a line that fills them.
+    size_t taken = 1 + scale.label_columns + 2 + 1 + scale.figure_columns + 1;
     size_t room = columns > taken + BAR_COLUMNS_MIN ? columns - taken : BAR_COLUMNS_MIN;
-    if (room > BAR_COLUMNS_MAX) room = BAR_COLUMNS_MAX;
-    // Halved first: the span of the largest doubles is no double.
-    double half_span = highest / 2 - lowest / 2;
-    scale.units_per_column = half_span / ((double)room / 2);
-    if (scale.units_per_column > 0) {
-        scale.left_columns = (size_t)ceil(-lowest / scale.units_per_column);
-        if (scale.left_columns > room) scale.left_columns = room;
-        scale.right_columns = room - scale.left_columns;
-    }
+    divide_room(&scale, room < BAR_COLUMNS_MAX ? room : BAR_COLUMNS_MAX, lowest, highest);
     return scale;
 }
 

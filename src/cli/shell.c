@@ -23,8 +23,8 @@ bool cli_shell_is_interrupted(const cli_shell *shell) {
 }
 
 size_t cli_shell_columns(const cli_shell *shell) {
-    size_t columns = tarn_os_terminal_size(TARN_STREAM_OUTPUT).columns;
-    if (columns == 0) columns = shell->columns;
+    size_t columns = shell->columns;
+    if (columns == 0) columns = tarn_os_terminal_size(TARN_STREAM_OUTPUT).columns;
     return columns == 0 ? DEFAULT_COLUMNS : columns;
 }
 

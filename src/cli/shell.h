@@ -38,7 +38,7 @@ typedef struct cli_shell {
     bool goes_on;    // scripts go on after an error
     bool color_out;  // standard output takes colors
     bool color_err;  // and standard error
-    size_t columns;  // to draw in, when standard output is no terminal; 0: 80
+    size_t columns;  // to draw in; 0: those of the terminal, else 80
     cli_plot plot;   // the last result
     tarn_file *file; // of \o; NULL: standard output
     cli_out file_out;
@@ -74,7 +74,7 @@ bool cli_shell_flush(cli_shell *shell, cli_place place);
 tarn_status cli_shell_open_output(cli_shell *shell, tarn_slice path, tarn_error *err);
 tarn_status cli_shell_close_output(cli_shell *shell, tarn_error *err);
 TARN_MUST_USE tarn_status cli_shell_draw_plot(cli_shell *shell, tarn_error *err);
-// Columns of the terminal that standard output is.
+// The columns to draw in.
 size_t cli_shell_columns(const cli_shell *shell);
 
 // ---- describe.c ----
