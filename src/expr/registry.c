@@ -11,10 +11,11 @@
 #define FUNCTIONS_MAX 1024
 
 static const expr_function_table *const tables[] = {
-    &expr_arith_functions,   &expr_compare_functions,   &expr_encode_functions,
-    &expr_like_functions,    &expr_math_functions,      &expr_numeric_functions,
-    &expr_text_functions,    &expr_time_functions,      &expr_time_parts_functions,
-    &expr_to_char_functions, &expr_time_make_functions, &expr_time_trunc_functions,
+    &expr_arith_functions,          &expr_compare_functions,      &expr_encode_functions,
+    &expr_like_functions,           &expr_math_functions,         &expr_numeric_functions,
+    &expr_text_functions,           &expr_time_functions,         &expr_time_parts_functions,
+    &expr_to_char_number_functions, &expr_to_char_time_functions, &expr_time_make_functions,
+    &expr_time_trunc_functions,
 };
 #define TABLE_COUNT (sizeof tables / sizeof tables[0])
 

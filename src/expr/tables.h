@@ -15,7 +15,8 @@ extern const expr_function_table expr_time_functions;
 extern const expr_function_table expr_time_make_functions;
 extern const expr_function_table expr_time_parts_functions;
 extern const expr_function_table expr_time_trunc_functions;
-extern const expr_function_table expr_to_char_functions;
+extern const expr_function_table expr_to_char_number_functions;
+extern const expr_function_table expr_to_char_time_functions;
 
 // Booleans as their output function writes them, for concat(); made by the tree builder only.
 extern const tarn_function expr_boolout;

@@ -161,12 +161,17 @@ DEFINE_CASES(text)
 DEFINE_CASES(cast)
 DEFINE_CASES(logic)
 DEFINE_CASES(time)
+DEFINE_CASES(to_char)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arith_is_as_in_postgresql), cmocka_unit_test(numeric_is_as_in_postgresql),
-        cmocka_unit_test(text_is_as_in_postgresql),  cmocka_unit_test(cast_is_as_in_postgresql),
-        cmocka_unit_test(logic_is_as_in_postgresql), cmocka_unit_test(time_is_as_in_postgresql),
+        cmocka_unit_test(arith_is_as_in_postgresql),
+        cmocka_unit_test(numeric_is_as_in_postgresql),
+        cmocka_unit_test(text_is_as_in_postgresql),
+        cmocka_unit_test(cast_is_as_in_postgresql),
+        cmocka_unit_test(logic_is_as_in_postgresql),
+        cmocka_unit_test(time_is_as_in_postgresql),
+        cmocka_unit_test(to_char_is_as_in_postgresql),
     };
     return cmocka_run_group_tests(tests, test_seed, NULL);
 }
