@@ -85,8 +85,8 @@ TEST(what_is_not_finite_has_a_figure_and_no_bar) {
     const char *const rows[] = {"a|Infinity", "b|NaN", "c|2", NULL};
     assert_drawn(labelled(TARN_TYPE_TEXT, TARN_TYPE_DOUBLE), rows, 44,
                  " hour \u2502 delay\n"
-                 " a    \u2502                                  inf\n"
-                 " b    \u2502                                  nan\n"
+                 " a    \u2502                                 inf\n"
+                 " b    \u2502                                 nan\n"
                  " c    \u2502################################   2\n"
                  "\n");
     const char *const zeros[] = {"a|0", NULL};
