@@ -56,7 +56,7 @@ tarn_status parquet_column_reader_init(parquet_column_reader *reader,
         .previous_bytes = {.alloc = alloc},
     };
     tarn_arena_init(&reader->bytes_arena, alloc, JOINED_BYTES_MAX);
-    parquet_pages_init(&reader->pages, alloc, request->object);
+    parquet_pages_init(&reader->pages, alloc, request->object, request->window_bytes);
     if (make_room(reader, request->arena)) return TARN_OK;
     return tarn_fail(err, TARN_NO_MEMORY, "no memory to read a column");
 }

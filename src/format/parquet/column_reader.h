@@ -80,6 +80,7 @@ typedef struct parquet_column_request {
     const parquet_column *column;
     tarn_type type;
     bool flat_strings;
+    size_t window_bytes; // of the file to read at once
 } parquet_column_request;
 
 TARN_MUST_USE tarn_status parquet_column_reader_init(parquet_column_reader *reader,

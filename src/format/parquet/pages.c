@@ -2,13 +2,14 @@
 
 #include "format/parquet/crc32.h"
 
-#define WINDOW_BYTES     TARN_TUNABLE((size_t)256 << 10, (size_t)64)
 #define HEADER_BYTES     TARN_TUNABLE((size_t)1 << 10, (size_t)16)
 #define HEADER_BYTES_MAX ((size_t)16 << 20)
 #define UNPACK_SLACK     1024 // small pages may be anything
 
-void parquet_pages_init(parquet_pages *pages, const tarn_alloc *alloc, tarn_object *object) {
-    *pages = (parquet_pages){.alloc = alloc, .object = object, .window = {.alloc = alloc}};
+void parquet_pages_init(parquet_pages *pages, const tarn_alloc *alloc, tarn_object *object,
+                        size_t window_bytes) {
+    *pages = (parquet_pages){
+        .alloc = alloc, .object = object, .window_bytes = window_bytes, .window = {.alloc = alloc}};
 }
 
 void parquet_pages_free(parquet_pages *pages) {
@@ -92,7 +93,7 @@ static tarn_status load(parquet_pages *pages, uint64_t offset, size_t len, tarn_
     size_t kept = overlaps ? (size_t)(window_end - offset) : 0;
     if (kept < len) {
         uint64_t rest = pages->end_offset - offset;
-        size_t wanted = len < WINDOW_BYTES ? WINDOW_BYTES : len;
+        size_t wanted = len < pages->window_bytes ? pages->window_bytes : len;
         if (wanted > rest) wanted = (size_t)rest;
         if (kept > 0) memmove(window->data, window->data + (window->len - kept), kept);
         window->len = kept;

@@ -19,11 +19,13 @@ typedef struct parquet_pages {
     uint64_t body_offset; // of its body
     uint64_t next_offset; // of the next page's header
     uint64_t end_offset;  // of the chunk
+    size_t window_bytes;  // read at once, unless a page is larger
     tarn_buffer window;   // bytes from window_offset on
     uint64_t window_offset;
 } parquet_pages;
 
-void parquet_pages_init(parquet_pages *pages, const tarn_alloc *alloc, tarn_object *object);
+void parquet_pages_init(parquet_pages *pages, const tarn_alloc *alloc, tarn_object *object,
+                        size_t window_bytes);
 void parquet_pages_free(parquet_pages *pages);
 
 // Goes to the start of a chunk. `limit_offset` is where the footer starts.

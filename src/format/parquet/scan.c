@@ -3,6 +3,16 @@
 #include "format/parquet/column_reader.h"
 #include "format/parquet/file.h"
 
+// Each column reads ahead this much; the columns of wide tables share what sixteen may have.
+#define WINDOW_BYTES     TARN_TUNABLE((size_t)256 << 10, (size_t)64)
+#define WINDOW_BYTES_MIN TARN_TUNABLE((size_t)16 << 10, (size_t)8)
+
+static size_t window_bytes(size_t column_count) {
+    if (column_count <= 16) return WINDOW_BYTES;
+    size_t shared = 16 * WINDOW_BYTES / column_count;
+    return shared < WINDOW_BYTES_MIN ? WINDOW_BYTES_MIN : shared;
+}
+
 struct tarn_parquet_scan {
     const tarn_alloc *alloc;
     tarn_parquet_file *file;
@@ -57,6 +67,7 @@ static tarn_status open_readers(tarn_parquet_scan *scan, const tarn_parquet_scan
             .column = column,
             .type = options->types == NULL ? column->type : options->types[i],
             .flat_strings = options->flat_strings,
+            .window_bytes = window_bytes(options->column_count),
         };
         TARN_TRY(parquet_column_reader_init(&scan->readers[i], &request, err));
         scan->reader_count++;

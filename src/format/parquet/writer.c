@@ -8,6 +8,9 @@
 #define PAGE_ROWS        TARN_TUNABLE((uint32_t)20000, (uint32_t)12)
 #define DICTIONARY_BYTES TARN_TUNABLE((size_t)1 << 20, (size_t)256)
 
+// What compression leaves of encoded pages, until some are written.
+#define GUESSED_RATIO 0.6
+
 struct tarn_parquet_writer {
     const tarn_alloc *alloc;
     tarn_arena arena; // everything that lives as long as the writer
@@ -246,10 +249,11 @@ uint64_t tarn_parquet_writer_estimated_bytes(const tarn_parquet_writer *writer) 
     for (size_t i = 0; i < writer->column_count; i++) {
         pending += parquet_column_writer_encoded_bytes(&writer->columns[i]);
     }
+    double ratio = writer->sink.codec == TARN_CODEC_NONE ? 1.0 : GUESSED_RATIO;
     if (writer->uncompressed_bytes > 0) {
-        double ratio = (double)writer->compressed_bytes / (double)writer->uncompressed_bytes;
-        pending = (uint64_t)((double)pending * ratio);
+        ratio = (double)writer->compressed_bytes / (double)writer->uncompressed_bytes;
     }
+    pending = (uint64_t)((double)pending * ratio);
     return tarn_store_writer_position(writer->sink.out) + pending;
 }
 

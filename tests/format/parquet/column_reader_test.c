@@ -103,6 +103,7 @@ static tarn_status read_chunk(chunk_maker *maker, tarn_type type, tarn_buffer *t
         .object = object,
         .column = &column,
         .type = type.id == TARN_TYPE_NULL ? column.type : type,
+        .window_bytes = 1 + test_random_below(100),
     };
     maker->meta.compressed_bytes = (int64_t)maker->bytes.len - maker->meta.data_page_offset;
     parquet_column_reader reader = {0};

@@ -182,6 +182,48 @@ TEST(a_scan_may_start_at_any_row) {
     }
 }
 
+// A scan of one thread: its sum is compared afterwards, as asserts belong to the main thread.
+typedef struct threaded_scan {
+    tarn_parquet_file *file;
+    uint64_t hash;
+    tarn_status status;
+} threaded_scan;
+
+static void scan_all(void *context) {
+    threaded_scan *threaded = context;
+    readable_columns columns = columns_to_read(threaded->file);
+    tarn_parquet_scan_options options = {.columns = columns.indices, .column_count = columns.count};
+    tarn_parquet_scan *scan = NULL;
+    threaded->status = tarn_parquet_scan_new(threaded->file, &options, &scan, NULL);
+    while (threaded->status == TARN_OK) {
+        const tarn_chunk *chunk = NULL;
+        threaded->status = tarn_parquet_scan_next(scan, &chunk, NULL, NULL);
+        if (threaded->status != TARN_OK || chunk == NULL) break;
+        uint64_t hashes[TARN_CHUNK_ROWS];
+        tarn_hash_rows(chunk->columns, chunk->column_count, chunk, hashes);
+        for (size_t i = 0; i < chunk->row_count; i++) threaded->hash += hashes[i];
+    }
+    tarn_parquet_scan_free(scan);
+}
+
+TEST(threads_share_a_file) {
+    enum { THREADS = 4 };
+    golden golden_file;
+    open_golden(&golden_file, "pages-fallback-v2.parquet");
+    threaded_scan scans[THREADS] = {{0}};
+    tarn_thread *threads[THREADS] = {NULL};
+    for (size_t i = 0; i < THREADS; i++) {
+        scans[i].file = golden_file.file;
+        assert_int_equal(tarn_thread_start(scan_all, &scans[i], &threads[i], NULL), TARN_OK);
+    }
+    for (size_t i = 0; i < THREADS; i++) tarn_thread_join(threads[i]);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(scans[i].status, TARN_OK);
+        assert_int_equal(scans[i].hash, scans[0].hash);
+    }
+    close_golden(&golden_file);
+}
+
 TEST(nested_columns_are_refused_by_name) {
     golden golden_file;
     open_golden(&golden_file, "types-none-v1-plain.parquet");
@@ -221,6 +263,7 @@ int main(void) {
         cmocka_unit_test(schemas_are_what_the_writers_were_given),
         cmocka_unit_test(values_are_what_the_writers_were_given),
         cmocka_unit_test(a_scan_may_start_at_any_row),
+        cmocka_unit_test(threads_share_a_file),
         cmocka_unit_test(nested_columns_are_refused_by_name),
         cmocka_unit_test(statistics_bound_the_values),
     };

@@ -470,6 +470,38 @@ TEST(sorted_integers_are_stored_as_differences) {
     stop_machine(&machine);
 }
 
+TEST(the_estimated_size_is_near_the_final_one) {
+    enum { CHUNKS = 20 };
+    test_machine machine = start_machine();
+    tarn_field field = text_field();
+    tarn_schema schema = {.fields = &field, .field_count = 1};
+    tarn_arena arena = test_arena();
+    tarn_store_writer *out = NULL;
+    tarn_parquet_writer *writer = NULL;
+    tarn_parquet_summary summary;
+    tarn_parquet_column_options column_options = {.no_dictionary = true};
+    tarn_parquet_writer_options options = {.columns = &column_options};
+    assert_int_equal(tarn_store_create(machine.store, TARN_LIT("f"), &out, NULL), TARN_OK);
+    assert_int_equal(
+        tarn_parquet_writer_new(&tarn_alloc_libc, &schema, &options, out, &writer, NULL), TARN_OK);
+    uint64_t last_estimate = 0;
+    for (int i = 0; i < CHUNKS; i++) {
+        tarn_vector column = random_flat(field.type, TARN_CHUNK_ROWS, true, &arena);
+        tarn_chunk chunk = {.row_count = TARN_CHUNK_ROWS, .column_count = 1, .columns = &column};
+        assert_int_equal(tarn_parquet_writer_append(writer, &chunk, NULL), TARN_OK);
+        assert_true(tarn_parquet_writer_estimated_bytes(writer) >= last_estimate);
+        last_estimate = tarn_parquet_writer_estimated_bytes(writer);
+    }
+    assert_int_equal(tarn_parquet_writer_finish(writer, &summary, NULL), TARN_OK);
+    // Tiny row groups have more metadata than data.
+    uint64_t most = summary.file_bytes + summary.file_bytes / 10;
+    assert_in_range(last_estimate, TARN_TUNABLE(summary.file_bytes / 10 * 9, 0), most);
+    tarn_parquet_writer_free(writer);
+    assert_int_equal(tarn_store_writer_finish(out, NULL), TARN_OK);
+    tarn_arena_reset(&arena);
+    stop_machine(&machine);
+}
+
 // ---- refusals and failures ----
 
 static tarn_status try_new(test_machine *machine, tarn_type type,
@@ -635,6 +667,7 @@ int main(void) {
         cmocka_unit_test(nan_is_counted_and_never_a_bound),
         cmocka_unit_test(paimon_gets_its_own_physical_types),
         cmocka_unit_test(sorted_integers_are_stored_as_differences),
+        cmocka_unit_test(the_estimated_size_is_near_the_final_one),
         cmocka_unit_test(what_cannot_be_written_is_refused_by_name),
         cmocka_unit_test(a_null_in_a_not_null_column_is_invalid),
         cmocka_unit_test(every_allocation_failure_is_reported_and_nothing_leaks),
