@@ -143,22 +143,6 @@ static void fill_view(const attempt *at, const lake_snapshot *latest, lake_snaps
     if (latest->view.schema_id == view->schema_id) next->statistics = latest->statistics;
 }
 
-static void write_hints(attempt *at, int64_t id) {
-    tarn_slice path;
-    tarn_slice text;
-    tarn_store *store = at->table->store;
-    // Hints may lag or be absent; whoever reads them looks further.
-    tarn_status ignored = TARN_OK;
-    if (!tarn_arena_printf(at->arena, &text, "%lld", (long long)id)) return;
-    if (id == 1 && lake_path(at->table, at->arena, &path, NULL, "snapshot/EARLIEST") == TARN_OK) {
-        ignored = tarn_store_put(store, path, text, TARN_WRITE_REPLACE, NULL);
-    }
-    if (lake_path(at->table, at->arena, &path, NULL, "snapshot/LATEST") == TARN_OK) {
-        ignored = tarn_store_put(store, path, text, TARN_WRITE_REPLACE, NULL);
-    }
-    (void)ignored;
-}
-
 // Whether the snapshot that is there was made by this attempt.
 static tarn_status is_ours(attempt *at, int64_t id, bool *ret_ours, tarn_error *err) {
     lake_snapshot there;
@@ -276,7 +260,7 @@ tarn_status lake_commit_run(tarn_table *table, const lake_commit *commit, int64_
     if (status == TARN_OK) status = lake_uuid(table, &arena, &at.uuid, err);
     if (status == TARN_OK) status = attempt_until_done(&at, &id, err);
     if (status == TARN_OK) {
-        write_hints(&at, id);
+        lake_hint_latest(table, id, false);
         *ret_snapshot_id = id;
     } else if (status == TARN_CONFLICT) {
         lake_take_back(&at.writer, 0);

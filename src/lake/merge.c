@@ -107,9 +107,8 @@ static void heap_push(lake_merge *merge, size_t cursor_index) {
     merge->heap[hole] = cursor_index;
 }
 
-static size_t heap_pop(lake_merge *merge) {
-    size_t least = merge->heap[0];
-    size_t moving = merge->heap[--merge->heap_count];
+// Puts `moving` at the root, or further down where it belongs.
+static void heap_sink(lake_merge *merge, size_t moving) {
     size_t hole = 0;
     for (size_t child = 1; child < merge->heap_count; child = 2 * hole + 1) {
         if (child + 1 < merge->heap_count &&
@@ -121,6 +120,12 @@ static size_t heap_pop(lake_merge *merge) {
         hole = child;
     }
     if (merge->heap_count > 0) merge->heap[hole] = moving;
+}
+
+static size_t heap_pop(lake_merge *merge) {
+    size_t least = merge->heap[0];
+    merge->heap_count--;
+    if (merge->heap_count > 0) heap_sink(merge, merge->heap[merge->heap_count]);
     return least;
 }
 
@@ -277,17 +282,27 @@ static void emit_change(lake_merge *merge, const candidate *before, const candid
     }
 }
 
+static bool at_same_key(const lake_merge *merge, size_t a, size_t b) {
+    const cursor *left = &merge->cursors[a];
+    const cursor *right = &merge->cursors[b];
+    return lake_keys_head(&left->keys, left->at) == lake_keys_head(&right->keys, right->at) &&
+           tarn_slice_equal(lake_keys_at(&left->keys, left->at),
+                            lake_keys_at(&right->keys, right->at));
+}
+
+// Most keys are in one run only. If another stood at the least key, a child of the root would.
+static bool is_alone(const lake_merge *merge) {
+    for (size_t child = 1; child < 3 && child < merge->heap_count; child++) {
+        if (at_same_key(merge, merge->heap[0], merge->heap[child])) return false;
+    }
+    return true;
+}
+
 // Takes all cursors that stand at the least key off the heap.
 static void take_group(lake_merge *merge) {
     merge->group_count = 0;
     merge->group[merge->group_count++] = heap_pop(merge);
-    const cursor *first = &merge->cursors[merge->group[0]];
-    uint64_t head = lake_keys_head(&first->keys, first->at);
-    tarn_slice key = lake_keys_at(&first->keys, first->at);
-    while (merge->heap_count > 0) {
-        const cursor *next = &merge->cursors[merge->heap[0]];
-        if (lake_keys_head(&next->keys, next->at) != head) break;
-        if (!tarn_slice_equal(lake_keys_at(&next->keys, next->at), key)) break;
+    while (merge->heap_count > 0 && at_same_key(merge, merge->group[0], merge->heap[0])) {
         merge->group[merge->group_count++] = heap_pop(merge);
     }
 }
@@ -322,6 +337,22 @@ static void resolve_group(lake_merge *merge) {
     } else if (stands(&after)) {
         emit(merge, &after, TARN_ROW_INSERT);
     }
+}
+
+// As take, resolve and advance for a key that only the least cursor has: it stays on the heap.
+static bool pass_alone(lake_merge *merge) {
+    cursor *at = &merge->cursors[merge->heap[0]];
+    merge->group[0] = merge->heap[0];
+    merge->group_count = 1;
+    resolve_group(merge);
+    at->at++;
+    at->is_spent = at->at == at->keys.count;
+    if (at->is_spent) {
+        (void)heap_pop(merge); // it is group[0]
+    } else {
+        heap_sink(merge, merge->heap[0]);
+    }
+    return at->is_spent;
 }
 
 // Steps every member of the group. Returns true when one used up its chunk.
@@ -374,6 +405,10 @@ tarn_status lake_merge_next(lake_merge *merge, const tarn_chunk **ret_chunk, tar
         // A spent chunk goes with its successor, so the rows from it must leave first.
         bool any_spent = false;
         while (merge->heap_count > 0 && !any_spent && merge->ref_count + 2 <= TARN_CHUNK_ROWS) {
+            if (is_alone(merge)) {
+                any_spent = pass_alone(merge);
+                continue;
+            }
             take_group(merge);
             resolve_group(merge);
             any_spent = advance_group(merge);

@@ -84,6 +84,37 @@ tarn_status lake_latest_id(tarn_table *table, int64_t *ret_id, tarn_error *err) 
     return TARN_OK;
 }
 
+#define HINT_INTERVAL_US TARN_TUNABLE((int64_t)1000000, (int64_t)1)
+
+static void write_hint(tarn_table *table, const char *name, int64_t id) {
+    tarn_arena scratch;
+    tarn_arena_init(&scratch, table->alloc, SIZE_MAX);
+    tarn_slice path;
+    tarn_slice text;
+    // The table may have been dropped since: a hint must not outlive its snapshot.
+    bool exists = false;
+    if (snapshot_exists(table, id, &scratch, &exists, NULL) == TARN_OK && exists &&
+        tarn_arena_printf(&scratch, &text, "%lld", (long long)id) &&
+        lake_path(table, &scratch, &path, NULL, "snapshot/%s", name) == TARN_OK) {
+        // Hints may lag or be absent; whoever reads them looks further.
+        tarn_status ignored = tarn_store_put(table->store, path, text, TARN_WRITE_REPLACE, NULL);
+        (void)ignored;
+    }
+    tarn_arena_reset(&scratch);
+}
+
+void lake_hint_latest(tarn_table *table, int64_t id, bool at_once) {
+    int64_t now_us = tarn_os_now_us(tarn_store_os(table->store));
+    tarn_mutex_lock(table->lock);
+    bool is_due = at_once || table->hinted_us == 0 ||
+                  now_us - table->hinted_us >= HINT_INTERVAL_US || now_us < table->hinted_us;
+    if (is_due) table->hinted_us = now_us;
+    table->pending_hint = is_due ? 0 : id;
+    tarn_mutex_unlock(table->lock);
+    if (id == 1) write_hint(table, "EARLIEST", id);
+    if (is_due) write_hint(table, "LATEST", id);
+}
+
 tarn_status lake_snapshot_read(tarn_table *table, int64_t id, tarn_arena *arena,
                                lake_snapshot *ret_snapshot, bool *ret_found, tarn_error *err) {
     bool exists = false;

@@ -7,7 +7,9 @@ typedef struct item {
 } item;
 
 // Runs of equal heads up to this length are sorted by insertion.
-#define INSERTION_MAX 12
+#define INSERTION_MAX TARN_TUNABLE(24, 2)
+// Keys that agree in so many heads are sorted by comparison: this bounds the recursion.
+#define HEADS_MAX TARN_TUNABLE(16, 1)
 
 static void count_bytes(const item *items, size_t count, uint32_t counts[8][256]) {
     for (size_t i = 0; i < count; i++) {
@@ -78,11 +80,49 @@ static void heap_sort(const lake_keys *keys, item *items, size_t count) {
     }
 }
 
-static void sort_run(const lake_keys *keys, item *items, size_t count) {
+// The eight bytes of a key from `offset` on; zeros behind its end, which sort before everything.
+static uint64_t head_at(tarn_slice key, size_t offset) {
+    uint8_t bytes[8] = {0};
+    if (key.len > offset) {
+        size_t len = key.len - offset < sizeof bytes ? key.len - offset : sizeof bytes;
+        memcpy(bytes, key.data + offset, len);
+    }
+    return tarn_load_u64_be(bytes);
+}
+
+typedef struct sorter {
+    const lake_keys *keys;
+    uint32_t (*counts)[256]; // eight histograms
+} sorter;
+
+static void sort_items(const sorter *s, item *items, item *spare, size_t count, int depth);
+
+// Items that agree in everything before `depth` heads: sorts them by what follows.
+static void sort_run(const sorter *s, item *items, item *spare, size_t count, int depth) {
     if (count <= INSERTION_MAX) {
-        insertion_sort(keys, items, count);
+        insertion_sort(s->keys, items, count);
+    } else if (depth > HEADS_MAX) {
+        heap_sort(s->keys, items, count);
     } else {
-        heap_sort(keys, items, count);
+        // Behind the null marker of the first column, as the heads that came with the keys.
+        size_t offset = 1 + (size_t)depth * sizeof(uint64_t);
+        for (size_t i = 0; i < count; i++) {
+            items[i].head = head_at(lake_keys_at(s->keys, items[i].position), offset);
+        }
+        sort_items(s, items, spare, count, depth);
+    }
+}
+
+// Sorts by the heads, and runs of equal heads by the next eight bytes.
+static void sort_items(const sorter *s, item *items, item *spare, size_t count, int depth) {
+    memset(s->counts, 0, 8 * sizeof *s->counts);
+    item *sorted = sort_heads(items, spare, count, s->counts);
+    if (sorted != items) memcpy(items, sorted, count * sizeof *items);
+    for (size_t begin = 0; begin < count;) {
+        size_t end = begin + 1;
+        while (end < count && items[end].head == items[begin].head) end++;
+        if (end - begin > 1) sort_run(s, items + begin, spare + begin, end - begin, depth + 1);
+        begin = end;
     }
 }
 
@@ -91,20 +131,14 @@ tarn_status lake_sort_keys(const lake_keys *keys, uint32_t *positions, size_t co
     if (count < 2) return TARN_OK;
     item *items = tarn_arena_new_raw(scratch, item, count);
     item *spare = tarn_arena_new_raw(scratch, item, count);
-    uint32_t(*counts)[256] = tarn_arena_alloc(scratch, sizeof *counts, 8);
-    if (items == NULL || spare == NULL || counts == NULL) {
+    sorter s = {keys, tarn_arena_alloc(scratch, sizeof *s.counts, 8)};
+    if (items == NULL || spare == NULL || s.counts == NULL) {
         return tarn_fail(err, TARN_NO_MEMORY, "sorting %zu keys", count);
     }
     for (size_t i = 0; i < count; i++) {
         items[i] = (item){lake_keys_head(keys, positions[i]), positions[i]};
     }
-    items = sort_heads(items, spare, count, counts);
-    for (size_t begin = 0; begin < count;) {
-        size_t end = begin + 1;
-        while (end < count && items[end].head == items[begin].head) end++;
-        if (end - begin > 1) sort_run(keys, items + begin, end - begin);
-        begin = end;
-    }
+    sort_items(&s, items, spare, count, 0);
     for (size_t i = 0; i < count; i++) positions[i] = items[i].position;
     return TARN_OK;
 }

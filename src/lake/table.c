@@ -251,6 +251,7 @@ tarn_status tarn_table_open(tarn_store *store, tarn_slice path, const tarn_alloc
 
 void tarn_table_close(tarn_table *table) {
     if (table == NULL) return;
+    if (table->pending_hint > 0) lake_hint_latest(table, table->pending_hint, true);
     for (size_t i = 0; i < table->content_count; i++) lake_content_unref(table->contents[i]);
     lake_sequences_free(table->sequences);
     lake_history_free(table->history);

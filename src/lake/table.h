@@ -45,6 +45,8 @@ struct tarn_table {
     lake_content *contents[LAKE_CACHE_CONTENTS]; // newest last
     size_t content_count;
     int64_t known_latest; // the newest snapshot seen, 0: none
+    int64_t hinted_us;    // when LATEST was written last
+    int64_t pending_hint; // a snapshot that LATEST does not say yet, 0: none
     lake_sequences *sequences;
     lake_history *history;
 };
@@ -73,6 +75,9 @@ TARN_MUST_USE tarn_status lake_latest_id(tarn_table *table, int64_t *ret_id, tar
 TARN_MUST_USE tarn_status lake_snapshot_read(tarn_table *table, int64_t id, tarn_arena *arena,
                                              lake_snapshot *ret_snapshot, bool *ret_found,
                                              tarn_error *err);
+// Writes the hint LATEST, best effort. Commits come often and the hint costs syncs, so it is
+// written at most once in a while, and `at_once` when the table is closed.
+void lake_hint_latest(tarn_table *table, int64_t id, bool at_once);
 // The ids that are there, ascending, in `arena`.
 TARN_MUST_USE tarn_status lake_snapshot_ids(tarn_table *table, tarn_arena *arena, int64_t **ret_ids,
                                             size_t *ret_count, tarn_error *err);

@@ -45,7 +45,9 @@ static bool passes(const tarn_prune_test *test, tarn_value value) {
 
 static void random_line(char *line, size_t size, bool is_keyed, int spread) {
     size_t id = test_random_below(KEYS_MAX);
-    const char *part = is_keyed ? (id % 3 == 0 ? "x" : "y") : test_random_below(4) == 0 ? "\\N" : "x";
+    const char *part = is_keyed                    ? (id % 3 == 0 ? "x" : "y")
+                       : test_random_below(4) == 0 ? "\\N"
+                                                   : "x";
     char n[16] = "\\N";
     if (test_random_below(8) != 0) {
         (void)snprintf(n, sizeof n, "%d", spread * 10 + (int)test_random_below(10));
@@ -72,11 +74,9 @@ static void fill(fixture *f, bool is_keyed) {
 }
 
 static void make_test(tarn_prune_test *test, tarn_value *values) {
-    static const tarn_prune_op ops[] = {TARN_PRUNE_EQ,      TARN_PRUNE_NE,
-                                        TARN_PRUNE_LT,      TARN_PRUNE_LE,
-                                        TARN_PRUNE_GT,      TARN_PRUNE_GE,
-                                        TARN_PRUNE_IN,      TARN_PRUNE_IS_NULL,
-                                        TARN_PRUNE_IS_NOT_NULL};
+    static const tarn_prune_op ops[] = {TARN_PRUNE_EQ, TARN_PRUNE_NE,      TARN_PRUNE_LT,
+                                        TARN_PRUNE_LE, TARN_PRUNE_GT,      TARN_PRUNE_GE,
+                                        TARN_PRUNE_IN, TARN_PRUNE_IS_NULL, TARN_PRUNE_IS_NOT_NULL};
     static const char *const parts[] = {"x", "y", "z"};
     static const char *const names[] = {"name b", "name", "name zz", "a"};
     size_t column = test_random_below(4);
@@ -118,7 +118,8 @@ static text_list passing_rows(fixture *f, const predicate *p, bool with_prune,
                 bool keep = true;
                 for (size_t t = 0; t < p->prune.test_count; t++) {
                     const tarn_prune_test *test = &p->tests[t];
-                    keep = keep && passes(test, tarn_vector_get(&chunk->columns[test->column], row));
+                    keep =
+                        keep && passes(test, tarn_vector_get(&chunk->columns[test->column], row));
                 }
                 format_row(chunk, row, false, &line);
                 if (keep) text_list_add(&rows, (const char *)line.data);

@@ -120,6 +120,102 @@ TEST(a_commit_takes_effect_once) {
     fixture_free(&f);
 }
 
+TEST(closing_a_dropped_table_leaves_nothing_behind) {
+    fixture f = new_table(NULL, NULL, NULL);
+    PUT(&f, "+I|1|one|\\N");
+    PUT(&f, "+I|2|two|\\N");
+    assert_ok(tarn_table_drop(f.store, TABLE_PATH, &tarn_alloc_libc, &test_error));
+    tarn_table_close(f.table);
+    f.table = NULL;
+    tarn_file_info info;
+    assert_ok(tarn_store_stat(f.store, TABLE_PATH, &info, &test_error));
+    assert_false(info.exists);
+    fixture_free(&f);
+}
+
+TEST(the_newest_version_by_time_is_found) {
+    fixture f = new_table(NULL, NULL, NULL);
+    tarn_arena arena;
+    tarn_arena_init(&arena, &tarn_alloc_libc, SIZE_MAX);
+    PUT(&f, "+I|1|one|\\N");
+    tarn_snapshot first;
+    tarn_snapshot snapshot;
+    bool found = false;
+    assert_ok(tarn_table_latest_snapshot(f.table, &arena, &first, &found, &test_error));
+    tarn_sim_advance_us(f.sim, 5000000);
+    PUT(&f, "+I|2|two|\\N");
+    assert_ok(
+        tarn_table_snapshot_at(f.table, first.time_us - 1, &arena, &snapshot, &found, &test_error));
+    assert_false(found);
+    assert_ok(tarn_table_snapshot_at(f.table, first.time_us + 4000000, &arena, &snapshot, &found,
+                                     &test_error));
+    assert_true(found);
+    assert_int_equal(snapshot.id, 1);
+    assert_ok(tarn_table_snapshot_at(f.table, INT64_MAX, &arena, &snapshot, &found, &test_error));
+    assert_int_equal(snapshot.id, 2);
+    tarn_arena_reset(&arena);
+    fixture_free(&f);
+}
+
+TEST(watermarks_never_go_back_and_properties_are_kept) {
+    fixture f = new_table(NULL, NULL, NULL);
+    const tarn_option properties[] = {{TARN_LIT("cut"), TARN_LIT("7")}};
+    tarn_table_commit_request request = {.commit_user = TARN_LIT("job"),
+                                         .commit_identifier = 1,
+                                         .create_empty = true,
+                                         .watermark_us = 5000,
+                                         .properties = properties,
+                                         .property_count = 1};
+    int64_t id = 0;
+    tarn_arena arena;
+    tarn_arena_init(&arena, &tarn_alloc_libc, SIZE_MAX);
+    tarn_snapshot snapshot;
+    bool found = false;
+    assert_ok(tarn_table_commit(f.table, &request, &id, &test_error));
+    request.commit_identifier = 2;
+    request.watermark_us = 3000;
+    request.property_count = 0;
+    assert_ok(tarn_table_commit(f.table, &request, &id, &test_error));
+    assert_ok(tarn_table_snapshot(f.table, id, &arena, &snapshot, &found, &test_error));
+    assert_int_equal(snapshot.watermark_us, 5000);
+    assert_int_equal(snapshot.property_count, 0);
+    assert_ok(tarn_table_snapshot(f.table, 1, &arena, &snapshot, &found, &test_error));
+    assert_true(
+        tarn_slice_equal(tarn_snapshot_property(&snapshot, TARN_LIT("cut")), TARN_LIT("7")));
+    request.commit_identifier = 3;
+    request.create_empty = false;
+    assert_ok(tarn_table_commit(f.table, &request, &id, &test_error));
+    assert_int_equal(id, 2); // nothing to add: the latest
+    tarn_arena_reset(&arena);
+    fixture_free(&f);
+}
+
+TEST(wrong_rows_are_refused_by_name) {
+    fixture f = new_table("id", NULL, NULL);
+    int64_t id = 0;
+    const char *rows[] = {"+I|\\N|x|\\N"};
+    assert_int_equal(commit_rows(f.table, "u", 1, rows, 1, &id), TARN_INVALID);
+    assert_non_null(strstr(test_error.message, "\"id\""));
+    assert_string_equal(test_error.sqlstate, "23502");
+    fixture_free(&f);
+}
+
+TEST(a_projection_reads_the_columns_asked_for) {
+    fixture f = new_table("id", NULL, NULL);
+    PUT(&f, "+I|1|a|2001-01-01", "+I|2|b|\\N");
+    PUT(&f, "+U|1|c|\\N");
+    const size_t columns[] = {1};
+    tarn_table_scan_options options = {.columns = columns, .column_count = 1};
+    text_list rows = {0};
+    assert_ok(scan_rows(f.table, &options, &rows, NULL));
+    assert_rows(rows, "c", "b");
+    options = (tarn_table_scan_options){.no_columns = true};
+    rows = (text_list){0};
+    assert_ok(scan_rows(f.table, &options, &rows, NULL));
+    assert_rows(rows, "", "");
+    fixture_free(&f);
+}
+
 TEST(changes_of_an_append_table_are_what_was_committed) {
     fixture f = new_table(NULL, NULL, NULL);
     int64_t first = PUT(&f, "+I|1|one|\\N", "+I|2|two|\\N");
@@ -159,6 +255,11 @@ int main(void) {
         cmocka_unit_test(sequence_fields_decide_before_arrival),
         cmocka_unit_test(partitions_and_buckets_hold_the_same_rows),
         cmocka_unit_test(a_commit_takes_effect_once),
+        cmocka_unit_test(closing_a_dropped_table_leaves_nothing_behind),
+        cmocka_unit_test(the_newest_version_by_time_is_found),
+        cmocka_unit_test(watermarks_never_go_back_and_properties_are_kept),
+        cmocka_unit_test(wrong_rows_are_refused_by_name),
+        cmocka_unit_test(a_projection_reads_the_columns_asked_for),
         cmocka_unit_test(changes_of_an_append_table_are_what_was_committed),
         cmocka_unit_test(changes_of_a_keyed_table_are_net),
     };
