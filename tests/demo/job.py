@@ -52,6 +52,16 @@ def query(warehouse, sql):
     return list(csv.reader(io.StringIO(result.stdout)))
 
 
+def summary(warehouse):
+    """dwd_flights by route: every column takes part in some sum, so that a lost, doubled or changed row shows."""
+    return query(warehouse, """
+        SELECT origin, destination, airport, city, state, count(*), sum(delay), sum(distance),
+               sum(delay * distance), sum(delay * extract(epoch FROM scheduled)),
+               sum(extract(epoch FROM departed) * distance)
+        FROM dwd_flights GROUP BY origin, destination, airport, city, state
+        ORDER BY origin, destination""")
+
+
 def fingerprint(warehouse, table):
     """(rows, an order-independent sum over the hashes of all rows)"""
     process = subprocess.Popen([TARN, str(warehouse), "--format", "csv", "-t", "-c",
