@@ -215,11 +215,9 @@ static tarn_status build_merge(op_builder *builder, const tarn_plan *plan,
 
 tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan,
                                      tarn_node *ret_node, tarn_error *err) {
-    size_t part_limit = builder->context->thread_count;
-    if (part_limit == 0) part_limit = 1;
-    if (part_limit > OP_PART_LIMIT) part_limit = OP_PART_LIMIT;
     op_parts inputs;
-    TARN_TRY(op_build_parts(builder, plan->inputs[0], part_limit, &inputs, err));
+    TARN_TRY(
+        op_build_parts(builder, plan->inputs[0], op_builder_part_limit(builder), &inputs, err));
     batch_aggregate *parts[OP_PART_LIMIT];
     op_parts nodes = {.count = inputs.count};
     for (size_t i = 0; i < inputs.count; i++) {

@@ -76,26 +76,6 @@ static uint64_t group_hash(const uint8_t *group) {
     return hash;
 }
 
-// Makes room for `more` groups at a load of at most 5/8.
-static bool reserve_slots(op_groups *table, size_t more) {
-    size_t needed = (table->count + more) * 8 / 5 + 1;
-    if (needed <= table->slot_count) return true;
-    size_t slot_count = table->slot_count == 0 ? FIRST_SLOTS : table->slot_count;
-    while (slot_count < needed) slot_count *= 2;
-    uint64_t *slots = tarn_alloc_new(table->alloc, uint64_t, slot_count);
-    if (slots == NULL) return false;
-    for (size_t i = 0; i < table->slot_count; i++) {
-        if (table->slots[i] == 0) continue;
-        size_t at = group_hash(slot_group(table->slots[i])) & (slot_count - 1);
-        while (slots[at] != 0) at = (at + 1) & (slot_count - 1);
-        slots[at] = table->slots[i];
-    }
-    tarn_alloc_free(table->alloc, table->slots, table->slot_count);
-    table->slots = slots;
-    table->slot_count = slot_count;
-    return true;
-}
-
 // ---- groups ----
 
 // A zeroed group.
@@ -141,6 +121,28 @@ static uint8_t *make_group(op_groups *table, const tarn_vector *keys, size_t row
     memcpy(group, &hash, sizeof hash);
     table->count++;
     return group;
+}
+
+// Makes room for `more` groups at a load of at most 5/8. Groups are read in the order in which they
+// lie in memory: only the writes to the new slots jump.
+static bool reserve_slots(op_groups *table, size_t more) {
+    size_t needed = (table->count + more) * 8 / 5 + 1;
+    if (needed <= table->slot_count) return true;
+    size_t slot_count = table->slot_count == 0 ? FIRST_SLOTS : table->slot_count;
+    while (slot_count < needed) slot_count *= 2;
+    uint64_t *slots = tarn_alloc_new(table->alloc, uint64_t, slot_count);
+    if (slots == NULL) return false;
+    op_groups_iterator iterator = op_groups_begin(table);
+    for (uint8_t *group; (group = op_groups_next(table, &iterator)) != NULL;) {
+        uint64_t hash = group_hash(group);
+        size_t at = hash & (slot_count - 1);
+        while (slots[at] != 0) at = (at + 1) & (slot_count - 1);
+        slots[at] = make_slot(group, hash);
+    }
+    tarn_alloc_free(table->alloc, table->slots, table->slot_count);
+    table->slots = slots;
+    table->slot_count = slot_count;
+    return true;
 }
 
 // ---- lookup ----

@@ -61,6 +61,12 @@ TARN_MUST_USE tarn_status op_builder_add(op_builder *builder, const op_base *bas
 // Builds a plan as at most `part_limit` nodes.
 TARN_MUST_USE tarn_status op_build_parts(op_builder *builder, const tarn_plan *plan,
                                          size_t part_limit, op_parts *ret_parts, tarn_error *err);
+// How many nodes may produce a plan's rows: one in streams, as many as there are threads in
+// queries.
+size_t op_builder_part_limit(const op_builder *builder);
+// As parts, where there can be several, and one node behind them.
+TARN_MUST_USE tarn_status op_build_whole(op_builder *builder, const tarn_plan *plan,
+                                         tarn_node *ret_node, tarn_error *err);
 TARN_MUST_USE tarn_status op_build_one(op_builder *builder, const tarn_plan *plan,
                                        tarn_node *ret_node, tarn_error *err);
 

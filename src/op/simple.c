@@ -202,7 +202,7 @@ tarn_status op_build_limit(op_builder *builder, const tarn_plan *plan, tarn_node
         return op_build_top_n(builder, plan, ret_node, err);
     }
     tarn_node input;
-    TARN_TRY(op_build_one(builder, plan->inputs[0], &input, err));
+    TARN_TRY(op_build_whole(builder, plan->inputs[0], &input, err));
     limit_op *op = tarn_alloc_new(builder->context->alloc, limit_op, 1);
     if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
     op->base.alloc = builder->context->alloc;
@@ -294,13 +294,21 @@ tarn_status op_build_one(op_builder *builder, const tarn_plan *plan, tarn_node *
     return TARN_OK;
 }
 
+size_t op_builder_part_limit(const op_builder *builder) {
+    const tarn_op_context *context = builder->context;
+    if (context->mode == TARN_OP_STREAM || context->thread_count == 0) return 1;
+    return context->thread_count < OP_PART_LIMIT ? context->thread_count : OP_PART_LIMIT;
+}
+
+tarn_status op_build_whole(op_builder *builder, const tarn_plan *plan, tarn_node *ret_node,
+                           tarn_error *err) {
+    op_parts parts;
+    TARN_TRY(op_build_parts(builder, plan, op_builder_part_limit(builder), &parts, err));
+    return op_build_union(builder, &parts, ret_node, err);
+}
+
 tarn_status tarn_op_build(const tarn_plan *plan, const tarn_op_context *context, tarn_flow *flow,
                           tarn_node *ret_node, tarn_error *err) {
     op_builder builder = {.context = context, .flow = flow};
-    size_t part_limit =
-        context->mode == TARN_OP_STREAM || context->thread_count == 0 ? 1 : context->thread_count;
-    if (part_limit > OP_PART_LIMIT) part_limit = OP_PART_LIMIT;
-    op_parts parts;
-    TARN_TRY(op_build_parts(&builder, plan, part_limit, &parts, err));
-    return op_build_union(&builder, &parts, ret_node, err);
+    return op_build_whole(&builder, plan, ret_node, err);
 }

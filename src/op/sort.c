@@ -177,7 +177,7 @@ tarn_status op_build_sort(op_builder *builder, const tarn_plan *plan, tarn_node 
                          "ORDER BY without LIMIT is not supported in a materialized view");
     }
     tarn_node input;
-    TARN_TRY(op_build_one(builder, plan->inputs[0], &input, err));
+    TARN_TRY(op_build_whole(builder, plan->inputs[0], &input, err));
     sort_op *op = tarn_alloc_new(builder->context->alloc, sort_op, 1);
     if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
     tarn_status status = init_sort(op, builder, plan, err);

@@ -12,7 +12,8 @@
 // Behind the partition keys in the table of partitions.
 typedef struct partition {
     ordered_set set;
-    ordered_entry **shown; // what downstream has, in order
+    const ordered_entry *last; // of the set; NULL: to be looked up
+    ordered_entry **shown;     // what downstream has, in order
     size_t shown_count;
     bool is_dirty;
 } partition;
@@ -103,6 +104,7 @@ static tarn_status note_changed(top_n_op *op, ordered_entry *entry, tarn_error *
 static tarn_status change_entry(top_n_op *op, partition *p, ordered_entry *entry, int64_t change,
                                 tarn_error *err) {
     TARN_TRY(note_changed(op, entry, err));
+    p->last = NULL;
     entry->count += change;
     p->set.copies += change;
     if (entry->count == 0) ordered_set_remove(&p->set, entry, op->base.alloc);
@@ -121,11 +123,11 @@ static tarn_status trim(top_n_op *op, partition *p, tarn_error *err) {
 }
 
 // Whether the key comes behind all that a full partition keeps.
-static bool is_beyond(const top_n_op *op, const partition *p) {
+static bool is_beyond(const top_n_op *op, partition *p) {
     if (op->keep_limit < 0 || p->set.copies < op->keep_limit) return false;
     if (op->keep_limit == 0) return true;
-    const ordered_entry *last = ordered_set_last(&p->set);
-    return tarn_slice_compare(tarn_buffer_slice(&op->key), last->key) > 0;
+    if (p->last == NULL) p->last = ordered_set_last(&p->set);
+    return tarn_slice_compare(tarn_buffer_slice(&op->key), p->last->key) > 0;
 }
 
 static tarn_status add_row(top_n_op *op, const tarn_chunk *chunk, size_t row,
@@ -558,7 +560,7 @@ tarn_status op_build_top_n(op_builder *builder, const tarn_plan *plan, tarn_node
     op->is_stream = builder->context->mode == TARN_OP_STREAM;
     op->keep_limit = keep_limit_of(op->plan, op->is_stream);
     tarn_node input;
-    tarn_status status = op_build_one(builder, op->plan->inputs[0], &input, err);
+    tarn_status status = op_build_whole(builder, op->plan->inputs[0], &input, err);
     if (status == TARN_OK) status = op_builder_base(builder, "top", &op->base, err);
     if (status == TARN_OK) status = init_programs(op, builder, err);
     if (status != TARN_OK) {

@@ -1,0 +1,155 @@
+// Queries on several threads, each part of the input with a source of its own. Made for
+// ThreadSanitizer: nothing here is random, asserts are on the main thread.
+#include "tests/op/rig.h"
+
+#define PARTS 4
+#define ROWS  ((int64_t)20000) // of each part
+
+// Rows (id, k, n): ids are unique over all parts, n = id % 1000, k is one of the pool's texts.
+typedef struct part_source {
+    tarn_dictionary *dictionary;
+    const tarn_plan *scan;
+    int64_t next;
+    int64_t end;
+} part_source;
+
+static tarn_status part_poll(void *self, tarn_output *output, tarn_poll *ret_poll,
+                             tarn_error *err) {
+    part_source *source = self;
+    int64_t ids[TARN_CHUNK_ROWS];
+    int32_t numbers[TARN_CHUNK_ROWS];
+    uint32_t indices[TARN_CHUNK_ROWS];
+    size_t count = 0;
+    while (count < TARN_CHUNK_ROWS && source->next < source->end) {
+        int64_t id = source->next++;
+        ids[count] = id;
+        numbers[count] = (int32_t)(id % 1000);
+        indices[count++] = (uint32_t)(id % (int64_t)RIG_POOL);
+    }
+    *ret_poll = count == 0 ? TARN_POLL_END : TARN_POLL_MORE;
+    if (count == 0) return TARN_OK;
+    const tarn_vector all[3] = {
+        {.type = tarn_type_of(TARN_TYPE_BIGINT), .data = ids},
+        {.type = tarn_type_of(TARN_TYPE_TEXT),
+         .kind = TARN_VECTOR_DICTIONARY,
+         .indices = indices,
+         .dictionary = source->dictionary},
+        {.type = tarn_type_of(TARN_TYPE_INTEGER), .data = numbers},
+    };
+    tarn_vector columns[3];
+    size_t column_count = source->scan->schema.field_count;
+    for (size_t c = 0; c < column_count; c++) columns[c] = all[source->scan->scan.columns[c]];
+    tarn_chunk chunk = {.row_count = count, .column_count = column_count, .columns = columns};
+    return tarn_output_emit(output, &chunk, err);
+}
+
+static const tarn_source_ops part_ops = {.poll = part_poll, .free = free};
+
+typedef struct parallel_run {
+    rig *rig;
+    size_t leaf_count;
+    size_t part_count; // of the last leaf
+} parallel_run;
+
+static tarn_status add_parts(void *context, const tarn_plan *scan, tarn_flow *flow,
+                             size_t part_limit, tarn_node *ret_nodes, size_t *ret_count,
+                             tarn_error *err) {
+    parallel_run *run = context;
+    size_t count = part_limit < PARTS ? part_limit : PARTS;
+    for (size_t i = 0; i < count; i++) {
+        part_source *source = calloc(1, sizeof *source);
+        source->dictionary = run->rig->dictionary;
+        source->scan = scan;
+        int64_t total = ROWS * PARTS;
+        source->next = total * (int64_t)i / (int64_t)count;
+        source->end = total * (int64_t)(i + 1) / (int64_t)count;
+        char name[32];
+        (void)snprintf(name, sizeof name, "leaf-%zu-%zu", run->leaf_count, i);
+        TARN_TRY(tarn_flow_add_source(flow, tarn_slice_from_cstr(name), &part_ops, source,
+                                      &ret_nodes[i], err));
+    }
+    run->leaf_count++;
+    if (count > run->part_count) run->part_count = count;
+    *ret_count = count;
+    return TARN_OK;
+}
+
+// Runs the query on two threads; its rows as a multiset.
+static bag run_parallel(const char *sql, size_t *ret_parts) {
+    rig r;
+    rig_init(&r);
+    tarn_error err = {0};
+    parallel_run run = {.rig = &r};
+    tarn_flow *flow = NULL;
+    tarn_flow_options options = {
+        .alloc = &tarn_alloc_libc, .os = tarn_os_posix(), .thread_count = 2};
+    assert_ok(tarn_flow_new(&options, &flow, &err), &err);
+    tarn_op_context context = {.mode = TARN_OP_BATCH,
+                               .alloc = &tarn_alloc_libc,
+                               .name_prefix = TARN_LIT("query/"),
+                               .thread_count = PARTS,
+                               .leaf_context = &run,
+                               .add_leaf = add_parts};
+    tarn_node node;
+    const tarn_plan *plan = rig_plan(&r, sql);
+    assert_ok(tarn_op_build(plan, &context, flow, &node, &err), &err);
+    assert_ok(tarn_flow_set_result(flow, node, &err), &err);
+    assert_ok(tarn_flow_start(flow, &err), &err);
+    bag result = {0};
+    tarn_buffer text = {0};
+    for (;;) {
+        tarn_batch *batch = NULL;
+        assert_ok(tarn_flow_next(flow, &batch, &err), &err);
+        if (batch == NULL) break;
+        for (size_t i = 0; i < batch->chunk.row_count; i++) {
+            rig_row_text(&batch->chunk, i, &text);
+            bag_add(&result, (const char *)text.data, 1);
+        }
+        tarn_batch_unref(batch);
+    }
+    assert_ok(tarn_flow_wait(flow, &err), &err);
+    tarn_buffer_free(&text);
+    tarn_flow_free(flow);
+    rig_free(&r);
+    *ret_parts = run.part_count;
+    return result;
+}
+
+static void check(const char *sql, size_t parts, const char *const *rows, size_t row_count) {
+    size_t used = 0;
+    bag got = run_parallel(sql, &used);
+    bag wanted = {0};
+    for (size_t i = 0; i < row_count; i++) bag_add(&wanted, rows[i], 1);
+    assert_bags_equal(&got, &wanted, sql);
+    assert_int_equal(used, parts);
+    bag_free(&got);
+    bag_free(&wanted);
+}
+
+TEST(parts_are_aggregated_by_themselves_and_merged) {
+    const char *const one[] = {"80000|39960000|0|999"};
+    check("SELECT count(*), sum(n), min(n), max(n) FROM log", PARTS, one, 1);
+    const char *const groups[] = {"1000|80|80"};
+    check("SELECT count(*), min(c), max(c) FROM (SELECT n, count(*) AS c FROM log GROUP BY n) x",
+          PARTS, groups, 1);
+    const char *const few[] = {"1|80", "2|80"};
+    check("SELECT n, count(*) FROM log WHERE n > 0 GROUP BY n HAVING n < 3", PARTS, few, 2);
+    const char *const distinct[] = {"9000"};
+    check("SELECT count(*) FROM (SELECT DISTINCT k, n FROM log) x", PARTS, distinct, 1);
+}
+
+TEST(sorts_limits_and_joins_take_all_parts) {
+    const char *const last[] = {"79999"};
+    check("SELECT id FROM log ORDER BY id DESC LIMIT 1", PARTS, last, 1);
+    const char *const matches[] = {"80"};
+    check("SELECT count(*) FROM log JOIN (VALUES (7), (1007)) v(x) ON log.n = v.x", PARTS, matches,
+          1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_are_aggregated_by_themselves_and_merged),
+        cmocka_unit_test(sorts_limits_and_joins_take_all_parts),
+    };
+    return cmocka_run_group_tests(tests, test_seed, NULL);
+}
