@@ -9,19 +9,19 @@ import job
 
 QUERIES = {
     "totals": """
-        SELECT d.n, d.delay, j.late, h.n, h.flights, h.delay, h.delayed, r.n, r.flights, r.worst, w.n, w.s
+        SELECT d.n, d.delay, j.late, h.n, h.flights, h.delay, h.delayed, r.n, r.flights, r.delay, w.n, w.s
         FROM (SELECT count(*) AS n, sum(delay) AS delay FROM dwd_flights) d,
              (SELECT sum(late_rows) AS late FROM tarn.jobs) j,
              (SELECT count(*) AS n, sum(flights) AS flights, sum(total_delay) AS delay,
                      sum(round(share_delayed * flights)) AS delayed FROM dws_airport_hour) h,
-             (SELECT count(*) AS n, sum(flights) AS flights, sum(worst_delay) AS worst
+             (SELECT count(*) AS n, sum(flights) AS flights, sum(total_delay) AS delay
               FROM dws_route_day) r,
              (SELECT count(*) AS n, sum(flights * rank) AS s FROM ads_worst_airports) w""",
     "airport_hour_sample": """
         SELECT origin, hour, flights, total_delay, round(share_delayed * flights)
         FROM dws_airport_hour ORDER BY origin, hour""",
     "route_day_sample": """
-        SELECT origin, destination, day, flights, worst_delay FROM dws_route_day""",
+        SELECT origin, destination, day, flights, total_delay FROM dws_route_day""",
     "worst_days": "SELECT day, rank, origin, flights FROM ads_worst_airports",
 }
 # These are the demo's own queries, in the order of the script.
