@@ -37,6 +37,7 @@ static tarn_status grow(text_rows *rows, tarn_error *err) {
 static tarn_status add_row(text_rows *rows, const tarn_chunk *chunk, size_t row, tarn_buffer *text,
                            tarn_error *err) {
     if (rows->row_count == rows->capacity) TARN_TRY(grow(rows, err));
+    tarn_assert(rows->cells != NULL);
     for (size_t i = 0; i < rows->column_count; i++) {
         tarn_slice *at = &rows->cells[rows->row_count * rows->column_count + i];
         tarn_value value = tarn_vector_get(&chunk->columns[i], row);
@@ -323,7 +324,8 @@ static tarn_status make_footer(const catalog_rows *catalog, tarn_slice name, tar
 static tarn_status make_title(const tarn_slice *relation, tarn_arena *arena, tarn_slice *ret_title,
                               tarn_error *err) {
     tarn_slice kind = kind_of(relation[RELATION_TYPE]);
-    char first = kind.len == 0 ? ' ' : (char)(kind.data[0] - ('a' - 'A'));
+    char first = ' ';
+    if (kind.len > 0) first = (char)(kind.data[0] - ('a' - 'A'));
     bool fits = tarn_arena_printf(
         arena, ret_title, "%c" TARN_SLICE_FMT " \"" TARN_SLICE_FMT "." TARN_SLICE_FMT "\"", first,
         TARN_SLICE_ARG(tarn_slice_skip(kind, kind.len == 0 ? 0 : 1)),

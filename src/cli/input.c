@@ -131,6 +131,8 @@ static tarn_status next_line(line_reader *reader, tarn_slice *ret_line, bool *re
                              tarn_error *err) {
     size_t looked = 0;
     for (;;) {
+        tarn_assert(reader->bytes.data != NULL || reader->bytes.len == 0);
+        tarn_assert(reader->begin <= reader->bytes.len);
         size_t len = reader->bytes.len - reader->begin;
         uint8_t *begin = reader->bytes.data == NULL ? NULL : reader->bytes.data + reader->begin;
         const uint8_t *newline = len > looked ? memchr(begin + looked, '\n', len - looked) : NULL;

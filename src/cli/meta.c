@@ -49,10 +49,11 @@ static tarn_status take_argument(meta_call *call, tarn_slice *rest, tarn_slice *
         uint8_t byte = rest->data[i];
         bool doubled = i + 1 < rest->len && rest->data[i + 1] == byte;
         if (byte == '\'' && !in_name) {
-            if (in_text && doubled)
+            if (in_text && doubled) {
                 text[len++] = rest->data[i++];
-            else
+            } else {
                 in_text = !in_text;
+            }
             continue;
         }
         if (byte == '"' && !in_text) in_name = !in_name;

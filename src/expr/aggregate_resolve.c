@@ -141,6 +141,7 @@ static tarn_type result_type(const tarn_aggregate_function *function, tarn_type 
     return tarn_type_numeric(EXPR_NUMERIC_PRECISION_MAX, scale);
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of the public header
 tarn_status tarn_aggregate_resolve(tarn_arena *arena, tarn_slice name, const tarn_expr *arg,
                                    bool distinct, int32_t position, tarn_aggregate *ret_aggregate,
                                    const tarn_expr **ret_arg, tarn_error *err) {

@@ -31,8 +31,9 @@ static tarn_status count_update(const tarn_aggregate *aggregate, const tarn_allo
         }
         return TARN_OK;
     }
-    for (expr_agg_cursor at = {0}; expr_agg_next(rows, &at);)
+    for (expr_agg_cursor at = {0}; expr_agg_next(rows, &at);) {
         *(int64_t *)(void *)at.state += at.sign;
+    }
     return TARN_OK;
 }
 

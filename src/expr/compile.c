@@ -317,6 +317,7 @@ static tarn_status compile_new(compiler *c, const tarn_expr *expr, uint32_t sele
     case TARN_EXPR_COALESCE: return compile_coalesce(c, expr, selection, ret_value);
     case TARN_EXPR_IN: return compile_in(c, expr, selection, ret_value);
     }
+    tarn_assert(false); // every kind is above
     return TARN_OK;
 }
 

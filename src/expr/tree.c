@@ -215,6 +215,12 @@ tarn_status tarn_common_type(const tarn_type *types, size_t count, int32_t posit
 
 // ---- calls ----
 
+// A numeric without precision and scale takes those of the value.
+static tarn_type unbounded_type(tarn_type_id id) {
+    if (id == TARN_TYPE_NUMERIC) return (tarn_type){.id = TARN_TYPE_NUMERIC};
+    return tarn_type_of(id);
+}
+
 static tarn_status cast_argument(tarn_arena *arena, const tarn_expr **arg, uint8_t wanted,
                                  tarn_type common, tarn_error *err) {
     const tarn_expr *expr = *arg;
@@ -230,9 +236,8 @@ static tarn_status cast_argument(tarn_arena *arena, const tarn_expr **arg, uint8
     default: break;
     }
     if (expr->type.id == wanted) return TARN_OK;
-    tarn_type type =
-        wanted == TARN_TYPE_NUMERIC ? (tarn_type){.id = TARN_TYPE_NUMERIC} : tarn_type_of(wanted);
-    return tarn_expr_cast(arena, expr, type, TARN_CAST_IMPLICIT, position, arg, err);
+    return tarn_expr_cast(arena, expr, unbounded_type(wanted), TARN_CAST_IMPLICIT, position, arg,
+                          err);
 }
 
 // concat() writes a boolean as 't', the cast to text as 'true'.
@@ -307,9 +312,8 @@ tarn_status tarn_expr_call(tarn_arena *arena, tarn_slice name, const tarn_expr *
                            tarn_error *err) {
     tarn_type_id type_id;
     if (is_type_call(name, args, arg_count, &type_id)) {
-        tarn_type type = type_id == TARN_TYPE_NUMERIC ? (tarn_type){.id = TARN_TYPE_NUMERIC}
-                                                      : tarn_type_of(type_id);
-        return tarn_expr_cast(arena, args[0], type, TARN_CAST_EXPLICIT, position, ret_expr, err);
+        return tarn_expr_cast(arena, args[0], unbounded_type(type_id), TARN_CAST_EXPLICIT, position,
+                              ret_expr, err);
     }
     const tarn_expr **cast_args = tarn_arena_new(arena, const tarn_expr *, arg_count + 1);
     uint8_t *types = tarn_arena_new(arena, uint8_t, arg_count + 1);

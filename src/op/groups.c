@@ -268,18 +268,15 @@ op_groups_iterator op_groups_begin(const op_groups *table) {
 }
 
 uint8_t *op_groups_next(const op_groups *table, op_groups_iterator *iterator) {
-    while (iterator->block != NULL) {
-        if (iterator->index == iterator->block->used) {
-            iterator->block = iterator->block->next;
-            iterator->index = 0;
-            continue;
+    for (; iterator->block != NULL; iterator->block = iterator->block->next, iterator->index = 0) {
+        while (iterator->index < iterator->block->used) {
+            size_t at = iterator->index++ * table->group_bytes;
+            // The block is the table's; only the iterator's view of it is read-only.
+            uint8_t *group = (uint8_t *)(uintptr_t)iterator->block->groups + at;
+            uint32_t flags;
+            memcpy(&flags, group + offsetof(op_group, flags), sizeof flags);
+            if ((flags & OP_GROUP_FREE) == 0) return group;
         }
-        size_t at = iterator->index++ * table->group_bytes;
-        // The block is the table's; only the iterator's view of it is read-only.
-        uint8_t *group = (uint8_t *)(uintptr_t)iterator->block->groups + at;
-        uint32_t flags;
-        memcpy(&flags, group + offsetof(op_group, flags), sizeof flags);
-        if ((flags & OP_GROUP_FREE) == 0) return group;
     }
     return NULL;
 }

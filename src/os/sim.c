@@ -227,7 +227,7 @@ static int sim_stat(tarn_os *os, const char *path, tarn_file_info *ret_info) {
 
 static int sim_list(tarn_os *os, const char *path, os_name_visitor *visit, void *context) {
     tarn_sim *sim = enter(os);
-    sim_place place;
+    sim_place place = {.node = NULL};
     int code = begin_read(sim);
     if (code == 0) code = sim_disk_find(&sim->disk, path, &place);
     if (code == 0 && place.node == NULL) code = ENOENT;

@@ -92,5 +92,6 @@ tarn_slice sql_node_string(const pg_node *node) {
 }
 
 tarn_slice sql_last_name(PgQuery__Node *const *names, size_t count) {
-    return count == 0 ? (tarn_slice){0} : sql_node_string(names[count - 1]);
+    if (count == 0) return (tarn_slice){0};
+    return sql_node_string(names[count - 1]);
 }
