@@ -124,7 +124,8 @@ static tarn_status write_current(tarn_warehouse *warehouse, const wh_chain *chai
         fits = tarn_buffer_printf(&text, "%s%llu", i == 0 ? "" : ", ",
                                   (unsigned long long)chain->epochs[i]);
     }
-    fits = fits && tarn_buffer_append(&text, TARN_LIT("]}\n"));
+    fits = fits && tarn_buffer_printf(&text, "], \"progress\": %llu}\n",
+                                      (unsigned long long)chain->progress);
     tarn_status status = fits ? tarn_store_put(warehouse->store, CURRENT_PATH,
                                                tarn_buffer_slice(&text), TARN_WRITE_REPLACE, err)
                               : wh_no_memory(err);
@@ -160,6 +161,7 @@ tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_graph *graph, uint
     chain->epochs[chain->count] = epoch;
     chain->bytes[chain->count] = file_bytes;
     chain->count++;
+    chain->progress = warehouse->engine.progress_at_barrier;
     TARN_TRY(write_current(warehouse, chain, err));
     return remove_files(warehouse, &old, err);
 }
@@ -227,6 +229,8 @@ static tarn_status parse_current(tarn_slice text, wh_chain *ret_chain, tarn_erro
         ret_chain->epochs[i] = (uint64_t)epoch;
         ret_chain->count = i + 1;
     }
+    json_int_t progress = json_integer_value(json_object_get(root, "progress"));
+    ret_chain->progress = progress < 0 ? 0 : (uint64_t)progress;
     json_decref(root);
     return good ? TARN_OK : tarn_fail(err, TARN_CORRUPT, "tarn/CURRENT is not a chain of epochs");
 }
@@ -250,24 +254,42 @@ static tarn_status commit_again(tarn_warehouse *warehouse, const section *part, 
     return status;
 }
 
-static tarn_status read_file(tarn_warehouse *warehouse, uint64_t epoch, bool is_last,
-                             tarn_arena *arena, tarn_slice *ret_state, uint64_t *ret_bytes,
-                             tarn_error *err) {
+static tarn_status open_file(tarn_warehouse *warehouse, uint64_t epoch, tarn_arena *arena,
+                             tarn_slice *ret_sections, tarn_error *err) {
     file_name name = checkpoint_name(epoch);
     tarn_slice rest;
     TARN_TRY(tarn_store_get(warehouse->store, tarn_slice_from_cstr(name.text), FILE_BYTES_MAX,
                             arena, &rest, err));
-    *ret_bytes = rest.len;
     if (rest.len < MAGIC_BYTES || memcmp(rest.data, magic, MAGIC_BYTES) != 0) {
         return corrupt(err, "its magic is wrong");
     }
-    rest = tarn_slice_skip(rest, MAGIC_BYTES);
+    *ret_sections = tarn_slice_skip(rest, MAGIC_BYTES);
+    return TARN_OK;
+}
+
+static tarn_status read_state(tarn_warehouse *warehouse, size_t index, tarn_arena *arena,
+                              tarn_slice *ret_state, tarn_error *err) {
+    wh_chain *chain = &warehouse->engine.chain;
+    tarn_slice rest;
+    TARN_TRY(open_file(warehouse, chain->epochs[index], arena, &rest, err));
+    chain->bytes[index] = rest.len;
     for (;;) {
         section part;
         TARN_TRY(next_section(&rest, &part, err));
         if (part.kind == SECTION_END) return TARN_OK;
         if (part.kind == SECTION_STATE) TARN_TRY(unpack(&part, arena, ret_state, err));
-        if (part.kind == SECTION_COMMIT && is_last) {
+    }
+}
+
+static tarn_status commit_file_again(tarn_warehouse *warehouse, uint64_t epoch, tarn_arena *arena,
+                                     tarn_error *err) {
+    tarn_slice rest;
+    TARN_TRY(open_file(warehouse, epoch, arena, &rest, err));
+    for (;;) {
+        section part;
+        TARN_TRY(next_section(&rest, &part, err));
+        if (part.kind == SECTION_END) return TARN_OK;
+        if (part.kind == SECTION_COMMIT) {
             TARN_TRY(commit_again(warehouse, &part, epoch, arena, err));
         }
     }
@@ -296,10 +318,13 @@ static tarn_status remove_strays(tarn_warehouse *warehouse, tarn_arena *arena, t
     return TARN_OK;
 }
 
-tarn_status wh_checkpoint_read(tarn_warehouse *warehouse, tarn_arena *arena,
-                               tarn_slice **ret_states, size_t *ret_count, uint64_t *ret_epoch,
-                               tarn_error *err) {
-    wh_chain *chain = &warehouse->engine.chain;
+static void name_epoch(tarn_error *err, uint64_t epoch) {
+    tarn_error_prefix(err, "checkpoint of epoch %llu: ", (unsigned long long)epoch);
+}
+
+static tarn_status recover(tarn_warehouse *warehouse, tarn_arena *arena, tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
+    wh_chain *chain = &engine->chain;
     *chain = (wh_chain){0};
     tarn_file_info info;
     TARN_TRY(tarn_store_stat(warehouse->store, CURRENT_PATH, &info, err));
@@ -308,19 +333,42 @@ tarn_status wh_checkpoint_read(tarn_warehouse *warehouse, tarn_arena *arena,
         TARN_TRY(tarn_store_get(warehouse->store, CURRENT_PATH, 1 << 20, arena, &text, err));
         TARN_TRY(parse_current(text, chain, err));
     }
+    uint64_t epoch = chain->count == 0 ? 0 : chain->epochs[chain->count - 1];
+    if (epoch > 0) {
+        tarn_status status = commit_file_again(warehouse, epoch, arena, err);
+        if (status != TARN_OK) {
+            name_epoch(err, epoch);
+            return status;
+        }
+    }
+    tarn_mutex_lock(engine->lock);
+    engine->committed_epoch = epoch;
+    engine->completed_epoch = epoch;
+    tarn_mutex_unlock(engine->lock);
+    return remove_strays(warehouse, arena, err);
+}
+
+tarn_status wh_checkpoint_recover(tarn_warehouse *warehouse, tarn_error *err) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    tarn_status status = recover(warehouse, &arena, err);
+    tarn_arena_reset(&arena);
+    return status;
+}
+
+tarn_status wh_checkpoint_states(tarn_warehouse *warehouse, tarn_arena *arena,
+                                 tarn_slice **ret_states, size_t *ret_count, tarn_error *err) {
+    const wh_chain *chain = &warehouse->engine.chain;
     tarn_slice *states = tarn_arena_new(arena, tarn_slice, chain->count);
     if (states == NULL) return wh_no_memory(err);
     for (size_t i = 0; i < chain->count; i++) {
-        tarn_status status = read_file(warehouse, chain->epochs[i], i + 1 == chain->count, arena,
-                                       &states[i], &chain->bytes[i], err);
+        tarn_status status = read_state(warehouse, i, arena, &states[i], err);
         if (status != TARN_OK) {
-            tarn_error_prefix(err,
-                              "checkpoint of epoch %llu: ", (unsigned long long)chain->epochs[i]);
+            name_epoch(err, chain->epochs[i]);
             return status;
         }
     }
     *ret_states = states;
     *ret_count = chain->count;
-    *ret_epoch = chain->count == 0 ? 0 : chain->epochs[chain->count - 1];
-    return remove_strays(warehouse, arena, err);
+    return TARN_OK;
 }

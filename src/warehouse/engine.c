@@ -10,6 +10,8 @@
 #define NS_PER_MS 1000000
 // Several CREATE MATERIALIZED VIEWs in a row are taken up by one rebuild.
 #define SETTLE_MS 100
+// After an open the views wait a little longer: a process that asks one question is gone by then.
+#define OPEN_SETTLE_MS 1000
 // A chain is folded into a full checkpoint when it has grown to twice the last full one, or is
 // long.
 #define CHAIN_SLACK_BYTES TARN_TUNABLE((uint64_t)64 << 20, (uint64_t)4 << 10)
@@ -102,7 +104,7 @@ static tarn_status run_epoch(tarn_warehouse *warehouse, tarn_error *err) {
     wh_engine *engine = &warehouse->engine;
     uint64_t epoch = engine->committed_epoch + 1;
     bool is_full = wants_full(&engine->chain);
-    engine->rows_at_barrier = wh_graph_leaf_rows(engine->graph);
+    engine->progress_at_barrier = wh_graph_progress_number(engine->graph);
     TARN_TRY(request(warehouse, epoch, is_full, err));
     TARN_TRY(await_epoch(warehouse, epoch, err));
     return commit_epoch(warehouse, epoch, is_full, err);
@@ -132,17 +134,16 @@ static bool has_views(tarn_warehouse *warehouse) {
     return found;
 }
 
-static tarn_status start_graph(tarn_warehouse *warehouse, tarn_arena *arena, wh_graph **ret_graph,
-                               tarn_error *err) {
+// `recovered`: the commits of the last epoch are known to be done.
+static tarn_status start_graph(tarn_warehouse *warehouse, bool recovered, tarn_arena *arena,
+                               wh_graph **ret_graph, tarn_error *err) {
     tarn_slice *states;
     size_t state_count;
-    uint64_t epoch;
     wh_graph *graph = NULL;
-    TARN_TRY(wh_checkpoint_read(warehouse, arena, &states, &state_count, &epoch, err));
-    warehouse->engine.committed_epoch = epoch;
+    if (!recovered) TARN_TRY(wh_checkpoint_recover(warehouse, err));
     if (!has_views(warehouse)) return TARN_OK;
+    TARN_TRY(wh_checkpoint_states(warehouse, arena, &states, &state_count, err));
     TARN_TRY(wh_graph_new(warehouse, states, state_count, &graph, err));
-    warehouse->engine.completed_epoch = epoch;
     tarn_status status = tarn_flow_start(wh_graph_flow(graph), err);
     if (status != TARN_OK) {
         wh_graph_free(graph);
@@ -152,17 +153,19 @@ static tarn_status start_graph(tarn_warehouse *warehouse, tarn_arena *arena, wh_
     return TARN_OK;
 }
 
-static void build(tarn_warehouse *warehouse) {
+static void build(tarn_warehouse *warehouse, bool recovered) {
     wh_engine *engine = &warehouse->engine;
     tarn_arena arena;
     tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
     tarn_error error = {0};
     wh_graph *graph = NULL;
-    tarn_status status = start_graph(warehouse, &arena, &graph, &error);
+    tarn_status status = start_graph(warehouse, recovered, &arena, &graph, &error);
     tarn_arena_reset(&arena);
     tarn_mutex_lock(engine->lock);
     engine->graph = graph;
-    engine->rows_at_barrier = UINT64_MAX; // the first epoch of a graph is always cut
+    // A view without a version gets one even if its inputs are empty.
+    bool has_new = graph != NULL && wh_graph_has_new_view(graph);
+    engine->progress_at_barrier = has_new ? UINT64_MAX : engine->chain.progress;
     engine->state = status != TARN_OK ? WH_ENGINE_FAILED
                     : graph == NULL   ? WH_ENGINE_IDLE
                                       : WH_ENGINE_RUNNING;
@@ -173,7 +176,7 @@ static void build(tarn_warehouse *warehouse) {
 
 static bool has_news(tarn_warehouse *warehouse) {
     wh_engine *engine = &warehouse->engine;
-    return wh_graph_leaf_rows(engine->graph) != engine->rows_at_barrier;
+    return wh_graph_progress_number(engine->graph) != engine->progress_at_barrier;
 }
 
 // Takes a last checkpoint, so that the next graph starts where this one was, and frees the flow.
@@ -278,6 +281,7 @@ static void serve_quiesce(tarn_warehouse *warehouse) {
 
 static void run(void *context) {
     tarn_warehouse *warehouse = context;
+    wh_engine *engine = &warehouse->engine;
     int64_t due_ns = now_ns(warehouse);
     for (;;) {
         engine_work work = wait_for_work(warehouse, due_ns);
@@ -287,8 +291,10 @@ static void run(void *context) {
             continue;
         }
         if (work.rebuild) {
+            // At the first build the open has recovered already.
+            bool recovered = engine->state == WH_ENGINE_STARTING;
             stop_graph(warehouse);
-            build(warehouse);
+            build(warehouse, recovered);
         }
         // A new graph runs for an interval before it is cut: its first version shall hold
         // something.
@@ -306,12 +312,33 @@ static void run(void *context) {
 
 // ---- what others ask ----
 
+// The versions of the views are settled before anyone can read; their state is read a moment later,
+// so that a process which only asks a question need not wait for it.
 tarn_status wh_engine_open(tarn_warehouse *warehouse, tarn_error *err) {
     wh_engine *engine = &warehouse->engine;
     engine->state_bytes.alloc = warehouse->alloc;
-    build(warehouse);
-    // A warehouse whose views cannot start still opens: its tables can be read, the views repaired.
+    tarn_error error = {0};
+    if (wh_checkpoint_recover(warehouse, &error) != TARN_OK) {
+        // The warehouse still opens: its tables can be read, the views repaired.
+        engine->state = WH_ENGINE_FAILED;
+        engine->error = error;
+    } else if (has_views(warehouse)) {
+        engine->state = WH_ENGINE_STARTING;
+        engine->rebuild = true;
+        engine->rebuild_after_ns = now_ns(warehouse) + (int64_t)OPEN_SETTLE_MS * NS_PER_MS;
+    }
     return tarn_thread_start(run, warehouse, &engine->thread, err);
+}
+
+void wh_engine_await_start(tarn_warehouse *warehouse) {
+    wh_engine *engine = &warehouse->engine;
+    tarn_mutex_lock(engine->lock);
+    while (engine->state == WH_ENGINE_STARTING && !engine->stopping) {
+        engine->rebuild_after_ns = 0;
+        tarn_cond_broadcast(engine->changed);
+        tarn_cond_wait(engine->changed, engine->lock);
+    }
+    tarn_mutex_unlock(engine->lock);
 }
 
 void wh_engine_close(tarn_warehouse *warehouse) {

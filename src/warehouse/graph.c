@@ -21,7 +21,7 @@ typedef struct table_leaf {
     uint64_t rows;                // the leaf's task's own
     _Atomic int64_t barrier_id;   // consumed_id at the last barrier
     _Atomic int64_t committed_id; // at the last committed epoch
-    _Atomic uint64_t rows_seen;   // rows, for others to look at
+    _Atomic int64_t seen_id;      // consumed_id, for others to look at
 } table_leaf;
 
 typedef struct graph_leaf {
@@ -79,15 +79,8 @@ scan_table(tarn_table *table, const tarn_table_scan_options *options, const tarn
     return status;
 }
 
-typedef struct leaf_emit {
-    table_leaf *leaf;
-    tarn_output *output;
-} leaf_emit;
-
-static tarn_status emit_change(void *context, const tarn_chunk *chunk, tarn_error *err) {
-    leaf_emit *emit = context;
-    emit->leaf->rows += tarn_chunk_count(chunk);
-    return tarn_output_emit(emit->output, chunk, err);
+static tarn_status emit_rows(void *output, const tarn_chunk *chunk, tarn_error *err) {
+    return tarn_output_emit(output, chunk, err);
 }
 
 static tarn_status table_leaf_poll(void *self, tarn_output *output, tarn_poll *ret_poll,
@@ -110,10 +103,9 @@ static tarn_status table_leaf_poll(void *self, tarn_output *output, tarn_poll *r
         tarn_table_scan_options options = {.snapshot_id = latest.id,
                                            .mode = TARN_SCAN_CHANGES,
                                            .after_snapshot_id = leaf->consumed_id};
-        leaf_emit emit = {leaf, output};
-        status = scan_table(leaf->object->table, &options, leaf->alloc, emit_change, &emit, err);
+        status = scan_table(leaf->object->table, &options, leaf->alloc, emit_rows, output, err);
         leaf->consumed_id = latest.id;
-        atomic_store_explicit(&leaf->rows_seen, leaf->rows, memory_order_relaxed);
+        atomic_store_explicit(&leaf->seen_id, leaf->consumed_id, memory_order_relaxed);
     }
     tarn_arena_reset(&arena);
     // A table has no event time: it never holds back a watermark. Sent behind the first rows, which
@@ -141,6 +133,7 @@ static tarn_status table_leaf_restore(void *self, tarn_state_reader *state, tarn
     if (!found) return TARN_OK;
     if (value.len != 8) return tarn_fail(err, TARN_CORRUPT, "a table's position is not 8 bytes");
     leaf->consumed_id = (int64_t)tarn_load_u64(value.data);
+    atomic_store_explicit(&leaf->seen_id, leaf->consumed_id, memory_order_relaxed);
     atomic_store_explicit(&leaf->barrier_id, leaf->consumed_id, memory_order_relaxed);
     atomic_store_explicit(&leaf->committed_id, leaf->consumed_id, memory_order_relaxed);
     return TARN_OK;
@@ -233,21 +226,17 @@ typedef struct backfill {
     struct backfill *next;
 } backfill;
 
-static tarn_status emit_past(void *context, const tarn_chunk *chunk, tarn_error *err) {
-    return tarn_output_emit(context, chunk, err);
-}
-
 static tarn_status replay_past(backfill *fill, tarn_output *output, tarn_error *err) {
     if (fill->done) return TARN_OK;
     fill->done = true;
     if (fill->leaf != NULL && fill->leaf->source != NULL) {
         if (fill->row_limit == 0) return TARN_OK;
-        return tarn_op_replay_source(&fill->leaf->source_options, fill->row_limit, emit_past,
+        return tarn_op_replay_source(&fill->leaf->source_options, fill->row_limit, emit_rows,
                                      output, err);
     }
     if (fill->version == 0) return TARN_OK;
     tarn_table_scan_options options = {.snapshot_id = fill->version};
-    return scan_table(fill->object->table, &options, fill->graph->alloc, emit_past, output, err);
+    return scan_table(fill->object->table, &options, fill->graph->alloc, emit_rows, output, err);
 }
 
 static tarn_status backfill_chunk(void *self, size_t input, const tarn_chunk *chunk,
@@ -489,6 +478,21 @@ static tarn_status add_view(wh_graph *graph, graph_view *view, tarn_error *err) 
     return tarn_op_add_table_sink(graph->flow, sink_name, keyed, &sink, &sink_node, err);
 }
 
+// Where the view stood when the warehouse was opened.
+static tarn_status find_version(graph_view *view, tarn_error *err) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, view->graph->alloc, SIZE_MAX);
+    tarn_snapshot latest;
+    bool found = false;
+    tarn_status status =
+        tarn_table_latest_snapshot(view->object->table, &arena, &latest, &found, err);
+    if (status == TARN_OK && found) {
+        atomic_store_explicit(&view->version, latest.id, memory_order_relaxed);
+    }
+    tarn_arena_reset(&arena);
+    return status;
+}
+
 static tarn_status add_views(wh_graph *graph, tarn_error *err) {
     wh_object_list list;
     TARN_TRY(wh_catalog_list(graph->warehouse, &list, err));
@@ -502,7 +506,8 @@ static tarn_status add_views(wh_graph *graph, tarn_error *err) {
         view->object = object;
         view->graph = graph;
         view->prepared.committable.alloc = graph->alloc;
-        status = add_view(graph, view, err);
+        status = find_version(view, err);
+        if (status == TARN_OK) status = add_view(graph, view, err);
         if (status != TARN_OK) {
             tarn_error_prefix(
                 err, "view \"" TARN_SLICE_FMT "\": ", TARN_SLICE_ARG(object->relation.name));
@@ -585,17 +590,24 @@ void wh_graph_set_version(wh_graph *graph, size_t index, int64_t version) {
     atomic_store_explicit(&graph->views[index].version, version, memory_order_relaxed);
 }
 
-uint64_t wh_graph_leaf_rows(wh_graph *graph) {
-    uint64_t rows = 0;
+uint64_t wh_graph_progress_number(wh_graph *graph) {
+    uint64_t number = 0;
     for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
         if (leaf->source != NULL) {
             tarn_op_source_progress progress = tarn_op_source_progress_of(leaf->source);
-            rows += progress.rows + (progress.ended ? 1 : 0); // the end closes windows: also news
+            number += progress.rows + (progress.ended ? 1 : 0); // the end closes windows: also news
         } else {
-            rows += atomic_load_explicit(&leaf->table->rows_seen, memory_order_relaxed);
+            number += (uint64_t)atomic_load_explicit(&leaf->table->seen_id, memory_order_relaxed);
         }
     }
-    return rows;
+    return number;
+}
+
+bool wh_graph_has_new_view(const wh_graph *graph) {
+    for (size_t i = 0; i < graph->view_count; i++) {
+        if (atomic_load_explicit(&graph->views[i].version, memory_order_relaxed) == 0) return true;
+    }
+    return false;
 }
 
 static int64_t version_of(const wh_graph *graph, const wh_object *object) {

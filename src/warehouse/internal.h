@@ -76,9 +76,10 @@ typedef struct wh_object_list {
 // ---- the engine ----
 
 typedef enum wh_engine_state {
-    WH_ENGINE_IDLE,    // there are no views
-    WH_ENGINE_RUNNING, // the flow runs
-    WH_ENGINE_FAILED,  // a job has failed; `error` says why. A change of the views starts anew
+    WH_ENGINE_IDLE,     // there are no views
+    WH_ENGINE_STARTING, // there are views; their state is about to be read
+    WH_ENGINE_RUNNING,  // the flow runs
+    WH_ENGINE_FAILED,   // a job has failed; `error` says why. A change of the views starts anew
 } wh_engine_state;
 
 typedef struct wh_graph wh_graph; // graph.c: the running flow and its parts
@@ -96,6 +97,7 @@ typedef struct wh_chain {
     uint64_t epochs[WH_CHAIN_MAX];
     uint64_t bytes[WH_CHAIN_MAX];
     size_t count;
+    uint64_t progress; // wh_graph_progress_number at the last epoch
 } wh_chain;
 
 typedef struct wh_engine {
@@ -121,7 +123,7 @@ typedef struct wh_engine {
 
     // the engine thread's own
     wh_chain chain;
-    uint64_t rows_at_barrier; // of all leaves, to see whether anything is new
+    uint64_t progress_at_barrier; // to see whether anything is new since
 } wh_engine;
 
 struct tarn_warehouse {
@@ -297,6 +299,8 @@ void wh_engine_close(tarn_warehouse *warehouse);
 void wh_engine_rebuild(tarn_warehouse *warehouse);
 // Stops the flow (after a checkpoint) until wh_engine_rebuild: for DROP.
 TARN_MUST_USE tarn_status wh_engine_quiesce(tarn_warehouse *warehouse, tarn_error *err);
+// Waits until the views of a warehouse that was just opened run (or have failed).
+void wh_engine_await_start(tarn_warehouse *warehouse);
 // Waits until the views reflect all input that is there now, durably.
 TARN_MUST_USE tarn_status wh_engine_flush(tarn_warehouse *warehouse, const atomic_bool *cancelled,
                                           tarn_error *err);
@@ -317,8 +321,11 @@ size_t wh_graph_view_count(const wh_graph *graph);
 wh_object *wh_graph_view(const wh_graph *graph, size_t index);
 wh_prepared *wh_graph_prepared(wh_graph *graph, size_t index);
 void wh_graph_set_version(wh_graph *graph, size_t index, int64_t version);
-// Rows that all leaves have delivered: changes when there is something new.
-uint64_t wh_graph_leaf_rows(wh_graph *graph);
+// How far all leaves have come, as one number: it changes when there is something new, and is the
+// same again after a restart.
+uint64_t wh_graph_progress_number(wh_graph *graph);
+// Whether a view has no version yet.
+bool wh_graph_has_new_view(const wh_graph *graph);
 // What the view's inputs were at the last barrier, as JSON for the snapshot's properties.
 TARN_MUST_USE tarn_status wh_graph_inputs_json(wh_graph *graph, size_t index, tarn_buffer *out,
                                                tarn_error *err);
@@ -345,10 +352,13 @@ TARN_MUST_USE tarn_status wh_add_hidden_key(tarn_flow *flow, tarn_slice name, ta
 TARN_MUST_USE tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_graph *graph,
                                               uint64_t epoch, bool is_full, tarn_slice state,
                                               tarn_error *err);
-// Reads the chain. The states are in `arena`; `commits` of the last epoch are done again.
-TARN_MUST_USE tarn_status wh_checkpoint_read(tarn_warehouse *warehouse, tarn_arena *arena,
-                                             tarn_slice **ret_states, size_t *ret_count,
-                                             uint64_t *ret_epoch, tarn_error *err);
+// Reads which epochs there are and finishes what a crash interrupted: the last epoch's commits are
+// done again, files that no epoch names are removed.
+TARN_MUST_USE tarn_status wh_checkpoint_recover(tarn_warehouse *warehouse, tarn_error *err);
+// The states of the chain, in `arena`.
+TARN_MUST_USE tarn_status wh_checkpoint_states(tarn_warehouse *warehouse, tarn_arena *arena,
+                                               tarn_slice **ret_states, size_t *ret_count,
+                                               tarn_error *err);
 // Commits each view's prepared files as the version of `epoch`.
 TARN_MUST_USE tarn_status wh_checkpoint_commit(tarn_warehouse *warehouse, wh_graph *graph,
                                                uint64_t epoch, tarn_error *err);

@@ -89,6 +89,7 @@ static tarn_status choose_version(query_leaves *leaves, const tarn_plan *scan, w
     if (leaves->aligned) {
         // A table that views have consumed is read as they saw it.
         tarn_warehouse *warehouse = leaves->session->warehouse;
+        wh_engine_await_start(warehouse);
         tarn_mutex_lock(warehouse->engine.lock);
         if (warehouse->engine.graph != NULL) {
             *ret_id = wh_graph_table_version(warehouse->engine.graph, object);

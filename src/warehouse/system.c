@@ -50,7 +50,8 @@ static tarn_status add_row(fill_context *fill, const tarn_value *values, tarn_er
 
 static const char *engine_state_name(wh_engine_state state) {
     switch (state) {
-    case WH_ENGINE_IDLE: return "starting";
+    case WH_ENGINE_IDLE:
+    case WH_ENGINE_STARTING: return "starting";
     case WH_ENGINE_RUNNING: return "running";
     case WH_ENGINE_FAILED: return "failed";
     }
@@ -122,6 +123,7 @@ static tarn_status fill_jobs(fill_context *fill, tarn_error *err) {
     wh_engine *engine = &fill->warehouse->engine;
     job_context *jobs = tarn_arena_new(fill->arena, job_context, 1);
     if (jobs == NULL) return wh_no_memory(err);
+    wh_engine_await_start(fill->warehouse);
     TARN_TRY(tarn_warehouse_progress(fill->warehouse, fill->arena, &jobs->progress, err));
     tarn_mutex_lock(engine->lock);
     jobs->state = engine->state;
@@ -250,6 +252,7 @@ static tarn_status fill_freshness(fill_context *fill, tarn_error *err) {
 
 static tarn_status fill_source_positions(fill_context *fill, tarn_error *err) {
     tarn_progress progress;
+    wh_engine_await_start(fill->warehouse);
     TARN_TRY(tarn_warehouse_progress(fill->warehouse, fill->arena, &progress, err));
     for (size_t i = 0; i < progress.source_count; i++) {
         const tarn_source_progress *source = &progress.sources[i];
