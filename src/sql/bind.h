@@ -112,8 +112,8 @@ TARN_MUST_USE tarn_status sql_bind_column(sql_binder *b, const sql_place *place,
                                           tarn_error *err);
 // The column of the scope that `relation`.`name` means, NULL when there is none; `relation` may be
 // empty. Fails when the name is ambiguous.
-TARN_MUST_USE tarn_status sql_scope_find(const sql_binder *b, const sql_scope *scope,
-                                         tarn_slice relation, tarn_slice name, int32_t position,
+TARN_MUST_USE tarn_status sql_scope_find(const sql_scope *scope, tarn_slice relation,
+                                         tarn_slice name, int32_t position,
                                          const sql_column **ret_column, tarn_error *err);
 // ORDER BY of a query or a window: PostgreSQL's defaults for NULLs.
 TARN_MUST_USE tarn_status sql_bind_order(sql_binder *b, const PgQuery__SortBy *sort,
@@ -167,10 +167,15 @@ TARN_MUST_USE tarn_status sql_bind_select(sql_binder *b, const PgQuery__SelectSt
 TARN_MUST_USE tarn_status sql_bind_time_window(sql_binder *b, const PgQuery__RangeFunction *node,
                                                const sql_cte *ctes, sql_scope *ret_scope,
                                                tarn_error *err);
-// A relation of the catalog or a CTE by its name. `offset` is that of the name in the source.
-TARN_MUST_USE tarn_status sql_bind_relation(sql_binder *b, tarn_slice schema_name, tarn_slice name,
-                                            int32_t location, const sql_cte *ctes,
-                                            sql_scope *ret_scope, tarn_error *err);
+typedef struct sql_relation_name {
+    tarn_slice schema_name; // may be empty
+    tarn_slice name;
+    int32_t location; // in the tree
+} sql_relation_name;
+// A relation of the catalog or a CTE by its name.
+TARN_MUST_USE tarn_status sql_bind_relation(sql_binder *b, const sql_relation_name *name,
+                                            const sql_cte *ctes, sql_scope *ret_scope,
+                                            tarn_error *err);
 // Names all columns `alias.column`; `alias` NULL leaves the names.
 TARN_MUST_USE tarn_status sql_scope_alias(const sql_binder *b, const PgQuery__Alias *alias,
                                           int32_t position, sql_scope *scope, tarn_error *err);
@@ -196,9 +201,9 @@ TARN_MUST_USE tarn_status sql_cast_output(sql_binder *b, const tarn_plan *plan,
 tarn_slice sql_output_name(const pg_node *node);
 
 // Fails with 42P01 and a hint.
-TARN_MUST_USE tarn_status sql_find_relation(sql_binder *b, tarn_slice schema_name, tarn_slice name,
-                                            int32_t position, const sql_cte *ctes,
-                                            const tarn_relation **ret_relation, tarn_error *err);
+TARN_MUST_USE tarn_status sql_find_relation(sql_binder *b, const sql_relation_name *name,
+                                            const sql_cte *ctes, const tarn_relation **ret_relation,
+                                            tarn_error *err);
 TARN_MUST_USE tarn_status sql_note_relation(sql_binder *b, const tarn_relation *relation,
                                             tarn_error *err);
 

@@ -159,18 +159,23 @@ static void hint_type(tarn_error *err, tarn_slice name) {
     sql_hint_name(err, name, names, count, "the type");
 }
 
+typedef struct modifier_range {
+    int64_t min;
+    int64_t max;
+} modifier_range;
+
 // The i-th modifier, as in numeric(10,2).
 static tarn_status read_modifier(const sql_binder *b, const PgQuery__TypeName *name, size_t index,
-                                 int64_t min, int64_t max, int64_t *ret_value, tarn_error *err) {
+                                 modifier_range allowed, int64_t *ret_value, tarn_error *err) {
     const pg_node *node = name->typmods[index];
     bool is_integer = node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
                       node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
     int64_t value = is_integer ? node->a_const->ival->ival : -1;
-    if (!is_integer || value < min || value > max) {
+    if (!is_integer || value < allowed.min || value > allowed.max) {
         tarn_slice type = sql_last_name(name->names, name->n_names);
         return sql_fail(err, sql_at(b, name->location), "22023",
                         "the modifier of type " TARN_SLICE_FMT " must be between %lld and %lld",
-                        TARN_SLICE_ARG(type), (long long)min, (long long)max);
+                        TARN_SLICE_ARG(type), (long long)allowed.min, (long long)allowed.max);
     }
     *ret_value = value;
     return TARN_OK;
@@ -185,20 +190,22 @@ static tarn_status apply_modifiers(const sql_binder *b, const PgQuery__TypeName 
             return TARN_OK;
         }
         int64_t scale = 0;
-        TARN_TRY(read_modifier(b, name, 0, 1, 38, &value, err));
-        if (name->n_typmods > 1) TARN_TRY(read_modifier(b, name, 1, 0, value, &scale, err));
+        TARN_TRY(read_modifier(b, name, 0, (modifier_range){1, 38}, &value, err));
+        if (name->n_typmods > 1) {
+            TARN_TRY(read_modifier(b, name, 1, (modifier_range){0, value}, &scale, err));
+        }
         *type = tarn_type_numeric((int)value, (int)scale);
         return TARN_OK;
     }
     if (name->n_typmods == 0 || type->id == TARN_TYPE_INTERVAL) return TARN_OK;
     if (type->id == TARN_TYPE_TEXT || type->id == TARN_TYPE_BYTEA) {
-        TARN_TRY(read_modifier(b, name, 0, 1, 10485760, &value, err));
+        TARN_TRY(read_modifier(b, name, 0, (modifier_range){1, 10485760}, &value, err));
         type->length = (uint32_t)value;
         return TARN_OK;
     }
     if (type->id == TARN_TYPE_TIME || type->id == TARN_TYPE_TIMESTAMP ||
         type->id == TARN_TYPE_TIMESTAMPTZ) {
-        TARN_TRY(read_modifier(b, name, 0, 0, 6, &value, err));
+        TARN_TRY(read_modifier(b, name, 0, (modifier_range){0, 6}, &value, err));
         type->precision = (uint8_t)value;
         return TARN_OK;
     }

@@ -393,7 +393,8 @@ tarn_status sql_bind_create_source(sql_binder *b, const PgQuery__CreateStmt *nod
     TARN_TRY(bind_columns(&t, err));
     // A plan of the source's columns, so that expressions can be bound over it.
     const tarn_plan *plan = NULL;
-    TARN_TRY(sql_plan_values(b->arena, NULL, 0, t.fields, t.field_count, &plan, err));
+    tarn_schema schema = {t.fields, t.field_count};
+    TARN_TRY(sql_plan_values(b->arena, NULL, 0, &schema, &plan, err));
     sql_scope scope;
     TARN_TRY(sql_scope_of_plan(b, plan, t.name, &scope, err));
     const tarn_expr **generated = NULL;

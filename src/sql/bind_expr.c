@@ -2,37 +2,44 @@
 
 #include "sql/bind.h"
 
-static tarn_status call(sql_binder *b, const char *name, const tarn_expr *const *args, size_t count,
-                        int32_t position, const tarn_expr **ret_expr, tarn_error *err) {
-    return tarn_expr_call(b->arena, tarn_slice_from_cstr(name), args, count, position, ret_expr,
+// Where an expression is made, for the calls below.
+typedef struct maker {
+    sql_binder *b;
+    int32_t position;
+} maker;
+
+static maker maker_at(sql_binder *b, int32_t location) {
+    return (maker){b, sql_at(b, location)};
+}
+
+static tarn_status call(maker m, const char *name, const tarn_expr *const *args, size_t count,
+                        const tarn_expr **ret_expr, tarn_error *err) {
+    return tarn_expr_call(m.b->arena, tarn_slice_from_cstr(name), args, count, m.position, ret_expr,
                           err);
 }
 
-static tarn_status special(sql_binder *b, tarn_expr_kind kind, const tarn_expr *const *args,
-                           size_t count, int32_t position, const tarn_expr **ret_expr,
-                           tarn_error *err) {
-    return tarn_expr_special(b->arena, kind, args, count, position, ret_expr, err);
+static tarn_status special(maker m, tarn_expr_kind kind, const tarn_expr *const *args, size_t count,
+                           const tarn_expr **ret_expr, tarn_error *err) {
+    return tarn_expr_special(m.b->arena, kind, args, count, m.position, ret_expr, err);
 }
 
-static tarn_status negate(sql_binder *b, const tarn_expr *expr, int32_t position,
-                          const tarn_expr **ret_expr, tarn_error *err) {
-    return special(b, TARN_EXPR_NOT, &expr, 1, position, ret_expr, err);
+static tarn_status negate(maker m, const tarn_expr *expr, const tarn_expr **ret_expr,
+                          tarn_error *err) {
+    return special(m, TARN_EXPR_NOT, &expr, 1, ret_expr, err);
 }
 
-static tarn_status new_literal(sql_binder *b, tarn_value value, int32_t position,
-                               const tarn_expr **ret_expr, tarn_error *err) {
-    return tarn_expr_literal(b->arena, value, false, position, ret_expr, err);
+static tarn_status new_literal(maker m, tarn_value value, const tarn_expr **ret_expr,
+                               tarn_error *err) {
+    return tarn_expr_literal(m.b->arena, value, false, m.position, ret_expr, err);
 }
 
-static tarn_status new_boolean(sql_binder *b, bool boolean, int32_t position,
-                               const tarn_expr **ret_expr, tarn_error *err) {
+static tarn_status new_boolean(maker m, bool boolean, const tarn_expr **ret_expr, tarn_error *err) {
     tarn_value value = {.type = tarn_type_of(TARN_TYPE_BOOLEAN), .boolean = boolean};
-    return new_literal(b, value, position, ret_expr, err);
+    return new_literal(m, value, ret_expr, err);
 }
 
-static tarn_status new_null(sql_binder *b, int32_t position, const tarn_expr **ret_expr,
-                            tarn_error *err) {
-    return new_literal(b, tarn_value_null(tarn_type_of(TARN_TYPE_NULL)), position, ret_expr, err);
+static tarn_status new_null(maker m, const tarn_expr **ret_expr, tarn_error *err) {
+    return new_literal(m, tarn_value_null(tarn_type_of(TARN_TYPE_NULL)), ret_expr, err);
 }
 
 tarn_status sql_and(tarn_arena *arena, const tarn_expr *a, const tarn_expr *b,
@@ -99,21 +106,21 @@ static tarn_status bind_like(sql_binder *b, const sql_place *place, const PgQuer
 // IS NOT DISTINCT FROM: equal, or both NULL.
 static tarn_status bind_distinct(sql_binder *b, const sql_place *place, const PgQuery__AExpr *node,
                                  const tarn_expr **ret_expr, tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const tarn_expr *sides[2];
     TARN_TRY(sql_bind_expr(b, place, node->lexpr, &sides[0], err));
     TARN_TRY(sql_bind_expr(b, place, node->rexpr, &sides[1], err));
     const tarn_expr *parts[2];
-    TARN_TRY(call(b, "=", sides, 2, position, &parts[0], err));
+    TARN_TRY(call(m, "=", sides, 2, &parts[0], err));
     const tarn_expr *nulls[2];
     for (size_t i = 0; i < 2; i++) {
-        TARN_TRY(special(b, TARN_EXPR_IS_NULL, &sides[i], 1, position, &nulls[i], err));
+        TARN_TRY(special(m, TARN_EXPR_IS_NULL, &sides[i], 1, &nulls[i], err));
     }
-    TARN_TRY(special(b, TARN_EXPR_AND, nulls, 2, position, &parts[1], err));
+    TARN_TRY(special(m, TARN_EXPR_AND, nulls, 2, &parts[1], err));
     const tarn_expr *same = NULL;
-    TARN_TRY(special(b, TARN_EXPR_COALESCE, parts, 2, position, &same, err));
+    TARN_TRY(special(m, TARN_EXPR_COALESCE, parts, 2, &same, err));
     if (node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT) {
-        return negate(b, same, position, ret_expr, err);
+        return negate(m, same, ret_expr, err);
     }
     *ret_expr = same;
     return TARN_OK;
@@ -121,19 +128,19 @@ static tarn_status bind_distinct(sql_binder *b, const sql_place *place, const Pg
 
 static tarn_status bind_nullif(sql_binder *b, const sql_place *place, const PgQuery__AExpr *node,
                                const tarn_expr **ret_expr, tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const tarn_expr *sides[2];
     TARN_TRY(sql_bind_expr(b, place, node->lexpr, &sides[0], err));
     TARN_TRY(sql_bind_expr(b, place, node->rexpr, &sides[1], err));
     const tarn_expr *args[3] = {NULL, NULL, sides[0]};
-    TARN_TRY(call(b, "=", sides, 2, position, &args[0], err));
-    TARN_TRY(new_null(b, position, &args[1], err));
-    return special(b, TARN_EXPR_CASE, args, 3, position, ret_expr, err);
+    TARN_TRY(call(m, "=", sides, 2, &args[0], err));
+    TARN_TRY(new_null(m, &args[1], err));
+    return special(m, TARN_EXPR_CASE, args, 3, ret_expr, err);
 }
 
 static tarn_status bind_in(sql_binder *b, const sql_place *place, const PgQuery__AExpr *node,
                            const tarn_expr **ret_expr, tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const PgQuery__List *items = node->rexpr->list;
     const tarn_expr **args = tarn_arena_new(b->scratch, const tarn_expr *, items->n_items + 1);
     if (args == NULL) return sql_no_memory(err);
@@ -142,25 +149,24 @@ static tarn_status bind_in(sql_binder *b, const sql_place *place, const PgQuery_
         TARN_TRY(sql_bind_expr(b, place, items->items[i], &args[i + 1], err));
     }
     const tarn_expr *in = NULL;
-    TARN_TRY(special(b, TARN_EXPR_IN, args, items->n_items + 1, position, &in, err));
+    TARN_TRY(special(m, TARN_EXPR_IN, args, items->n_items + 1, &in, err));
     bool is_not_in = tarn_slice_equal(sql_last_name(node->name, node->n_name), TARN_LIT("<>"));
-    if (is_not_in) return negate(b, in, position, ret_expr, err);
+    if (is_not_in) return negate(m, in, ret_expr, err);
     *ret_expr = in;
     return TARN_OK;
 }
 
-static tarn_status between(sql_binder *b, const tarn_expr *x, const tarn_expr *low,
-                           const tarn_expr *high, int32_t position, const tarn_expr **ret_expr,
-                           tarn_error *err) {
+static tarn_status between(maker m, const tarn_expr *x, const tarn_expr *low, const tarn_expr *high,
+                           const tarn_expr **ret_expr, tarn_error *err) {
     const tarn_expr *parts[2];
-    TARN_TRY(call(b, ">=", (const tarn_expr *[]){x, low}, 2, position, &parts[0], err));
-    TARN_TRY(call(b, "<=", (const tarn_expr *[]){x, high}, 2, position, &parts[1], err));
-    return special(b, TARN_EXPR_AND, parts, 2, position, ret_expr, err);
+    TARN_TRY(call(m, ">=", (const tarn_expr *[]){x, low}, 2, &parts[0], err));
+    TARN_TRY(call(m, "<=", (const tarn_expr *[]){x, high}, 2, &parts[1], err));
+    return special(m, TARN_EXPR_AND, parts, 2, ret_expr, err);
 }
 
 static tarn_status bind_between(sql_binder *b, const sql_place *place, const PgQuery__AExpr *node,
                                 const tarn_expr **ret_expr, tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const PgQuery__List *bounds = node->rexpr->list;
     const tarn_expr *x = NULL;
     const tarn_expr *low = NULL;
@@ -169,16 +175,16 @@ static tarn_status bind_between(sql_binder *b, const sql_place *place, const PgQ
     TARN_TRY(sql_bind_expr(b, place, bounds->items[0], &low, err));
     TARN_TRY(sql_bind_expr(b, place, bounds->items[1], &high, err));
     const tarn_expr *inside = NULL;
-    TARN_TRY(between(b, x, low, high, position, &inside, err));
+    TARN_TRY(between(m, x, low, high, &inside, err));
     if (node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM ||
         node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM) {
         const tarn_expr *either[2] = {inside, NULL};
-        TARN_TRY(between(b, x, high, low, position, &either[1], err));
-        TARN_TRY(special(b, TARN_EXPR_OR, either, 2, position, &inside, err));
+        TARN_TRY(between(m, x, high, low, &either[1], err));
+        TARN_TRY(special(m, TARN_EXPR_OR, either, 2, &inside, err));
     }
     if (node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN ||
         node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM) {
-        return negate(b, inside, position, ret_expr, err);
+        return negate(m, inside, ret_expr, err);
     }
     *ret_expr = inside;
     return TARN_OK;
@@ -223,19 +229,19 @@ static tarn_status bind_bool_expr(sql_binder *b, const sql_place *place,
     tarn_expr_kind kind = TARN_EXPR_NOT;
     if (node->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) kind = TARN_EXPR_AND;
     if (node->boolop == PG_QUERY__BOOL_EXPR_TYPE__OR_EXPR) kind = TARN_EXPR_OR;
-    return special(b, kind, args, node->n_args, sql_at(b, node->location), ret_expr, err);
+    return special(maker_at(b, node->location), kind, args, node->n_args, ret_expr, err);
 }
 
 static tarn_status bind_null_test(sql_binder *b, const sql_place *place,
                                   const PgQuery__NullTest *node, const tarn_expr **ret_expr,
                                   tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const tarn_expr *arg = NULL;
     TARN_TRY(sql_bind_expr(b, place, node->arg, &arg, err));
     const tarn_expr *is_null = NULL;
-    TARN_TRY(special(b, TARN_EXPR_IS_NULL, &arg, 1, position, &is_null, err));
+    TARN_TRY(special(m, TARN_EXPR_IS_NULL, &arg, 1, &is_null, err));
     if (node->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL) {
-        return negate(b, is_null, position, ret_expr, err);
+        return negate(m, is_null, ret_expr, err);
     }
     *ret_expr = is_null;
     return TARN_OK;
@@ -245,7 +251,7 @@ static tarn_status bind_null_test(sql_binder *b, const sql_place *place,
 static tarn_status bind_boolean_test(sql_binder *b, const sql_place *place,
                                      const PgQuery__BooleanTest *node, const tarn_expr **ret_expr,
                                      tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const tarn_expr *args[2];
     const sql_place inner = *place;
     TARN_TRY(sql_bind_expr(b, &inner, node->arg, &args[0], err));
@@ -255,26 +261,26 @@ static tarn_status bind_boolean_test(sql_binder *b, const sql_place *place,
     case PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN:
     case PG_QUERY__BOOL_TEST_TYPE__IS_NOT_UNKNOWN:
         negated = node->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_UNKNOWN;
-        TARN_TRY(special(b, TARN_EXPR_IS_NULL, args, 1, position, &result, err));
+        TARN_TRY(special(m, TARN_EXPR_IS_NULL, args, 1, &result, err));
         break;
     default: {
         bool if_null = node->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_FALSE ||
                        node->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_FALSE;
         negated = node->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_NOT_TRUE ||
                   node->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_FALSE;
-        TARN_TRY(new_boolean(b, if_null, position, &args[1], err));
-        TARN_TRY(special(b, TARN_EXPR_COALESCE, args, 2, position, &result, err));
+        TARN_TRY(new_boolean(m, if_null, &args[1], err));
+        TARN_TRY(special(m, TARN_EXPR_COALESCE, args, 2, &result, err));
         break;
     }
     }
-    if (negated) return negate(b, result, position, ret_expr, err);
+    if (negated) return negate(m, result, ret_expr, err);
     *ret_expr = result;
     return TARN_OK;
 }
 
 static tarn_status bind_case(sql_binder *b, const sql_place *place, const PgQuery__CaseExpr *node,
                              const tarn_expr **ret_expr, tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const tarn_expr *subject = NULL;
     if (node->arg != NULL) TARN_TRY(sql_bind_expr(b, place, node->arg, &subject, err));
     size_t count = 2 * node->n_args + 1;
@@ -286,7 +292,7 @@ static tarn_status bind_case(sql_binder *b, const sql_place *place, const PgQuer
         TARN_TRY(sql_bind_expr(b, place, when->expr, &condition, err));
         if (subject != NULL) {
             const tarn_expr *sides[] = {subject, condition};
-            TARN_TRY(call(b, "=", sides, 2, sql_at(b, when->location), &condition, err));
+            TARN_TRY(call(maker_at(b, when->location), "=", sides, 2, &condition, err));
         }
         args[2 * i] = condition;
         TARN_TRY(sql_bind_expr(b, place, when->result, &args[2 * i + 1], err));
@@ -294,9 +300,9 @@ static tarn_status bind_case(sql_binder *b, const sql_place *place, const PgQuer
     if (node->defresult != NULL) {
         TARN_TRY(sql_bind_expr(b, place, node->defresult, &args[count - 1], err));
     } else {
-        TARN_TRY(new_null(b, position, &args[count - 1], err));
+        TARN_TRY(new_null(m, &args[count - 1], err));
     }
-    return special(b, TARN_EXPR_CASE, args, count, position, ret_expr, err);
+    return special(m, TARN_EXPR_CASE, args, count, ret_expr, err);
 }
 
 static tarn_status bind_coalesce(sql_binder *b, const sql_place *place,
@@ -304,7 +310,7 @@ static tarn_status bind_coalesce(sql_binder *b, const sql_place *place,
                                  tarn_error *err) {
     const tarn_expr **args = NULL;
     TARN_TRY(bind_list(b, place, node->args, node->n_args, &args, err));
-    return special(b, TARN_EXPR_COALESCE, args, node->n_args, sql_at(b, node->location), ret_expr,
+    return special(maker_at(b, node->location), TARN_EXPR_COALESCE, args, node->n_args, ret_expr,
                    err);
 }
 
@@ -314,13 +320,13 @@ static tarn_status bind_min_max(sql_binder *b, const sql_place *place,
     const tarn_expr **args = NULL;
     TARN_TRY(bind_list(b, place, node->args, node->n_args, &args, err));
     const char *name = node->op == PG_QUERY__MIN_MAX_OP__IS_LEAST ? "least" : "greatest";
-    return call(b, name, args, node->n_args, sql_at(b, node->location), ret_expr, err);
+    return call(maker_at(b, node->location), name, args, node->n_args, ret_expr, err);
 }
 
 // CURRENT_DATE and its relatives.
 static tarn_status bind_sql_value(sql_binder *b, const PgQuery__SQLValueFunction *node,
                                   const tarn_expr **ret_expr, tarn_error *err) {
-    int32_t position = sql_at(b, node->location);
+    maker m = maker_at(b, node->location);
     const char *name = NULL;
     switch (node->op) {
     case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE: name = "current_date"; break;
@@ -329,11 +335,11 @@ static tarn_status bind_sql_value(sql_binder *b, const PgQuery__SQLValueFunction
     case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME: name = "localtime"; break;
     case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP: name = "localtimestamp"; break;
     default:
-        return sql_unsupported(err, position,
+        return sql_unsupported(err, m.position,
                                "CURRENT_USER, CURRENT_CATALOG, times with a precision and their "
                                "relatives are not supported");
     }
-    return call(b, name, NULL, 0, position, ret_expr, err);
+    return call(m, name, NULL, 0, ret_expr, err);
 }
 
 static tarn_status bind_cast(sql_binder *b, const sql_place *place, const PgQuery__TypeCast *node,

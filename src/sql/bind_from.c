@@ -101,15 +101,14 @@ static tarn_status bind_table(sql_binder *b, const tarn_relation *relation, int3
     return sql_scope_of_plan(b, plan, relation->name, ret_scope, err);
 }
 
-tarn_status sql_bind_relation(sql_binder *b, tarn_slice schema_name, tarn_slice name,
-                              int32_t location, const sql_cte *ctes, sql_scope *ret_scope,
-                              tarn_error *err) {
-    const sql_cte *cte = schema_name.len == 0 ? find_cte(ctes, name) : NULL;
-    if (cte != NULL) return bind_cte(b, cte, location, ret_scope, err);
+tarn_status sql_bind_relation(sql_binder *b, const sql_relation_name *name, const sql_cte *ctes,
+                              sql_scope *ret_scope, tarn_error *err) {
+    const sql_cte *cte = name->schema_name.len == 0 ? find_cte(ctes, name->name) : NULL;
+    if (cte != NULL) return bind_cte(b, cte, name->location, ret_scope, err);
     const tarn_relation *relation = NULL;
-    TARN_TRY(sql_find_relation(b, schema_name, name, sql_at(b, location), ctes, &relation, err));
+    TARN_TRY(sql_find_relation(b, name, ctes, &relation, err));
     TARN_TRY(sql_note_relation(b, relation, err));
-    return bind_table(b, relation, location, ret_scope, err);
+    return bind_table(b, relation, name->location, ret_scope, err);
 }
 
 static tarn_status bind_range_var(sql_binder *b, const PgQuery__RangeVar *node, const sql_cte *ctes,
@@ -118,9 +117,10 @@ static tarn_status bind_range_var(sql_binder *b, const PgQuery__RangeVar *node, 
     if (node->catalogname != NULL && node->catalogname[0] != '\0') {
         return sql_unsupported(err, position, "references to other databases are not supported");
     }
-    TARN_TRY(sql_bind_relation(b, tarn_slice_from_cstr(node->schemaname),
-                               tarn_slice_from_cstr(node->relname), node->location, ctes, ret_scope,
-                               err));
+    sql_relation_name name = {.schema_name = tarn_slice_from_cstr(node->schemaname),
+                              .name = tarn_slice_from_cstr(node->relname),
+                              .location = node->location};
+    TARN_TRY(sql_bind_relation(b, &name, ctes, ret_scope, err));
     return sql_scope_alias(b, node->alias, position, ret_scope, err);
 }
 
@@ -156,10 +156,10 @@ static tarn_status check_aliases(const sql_scope *left, const sql_scope *right, 
     return TARN_OK;
 }
 
-// Both scopes over the columns of their join; `left_first` says whose columns come first there.
+// Both scopes over the columns of their join, in which either may come first.
 static tarn_status combine(const sql_binder *b, const sql_scope *left, const sql_scope *right,
-                           const tarn_plan *plan, bool left_first, sql_scope *ret_scope,
-                           tarn_error *err) {
+                           const tarn_plan *plan, sql_scope *ret_scope, tarn_error *err) {
+    bool left_first = plan->inputs[0] == left->plan;
     sql_column *columns = tarn_arena_new(b->scratch, sql_column, left->count + right->count);
     if (columns == NULL) return sql_no_memory(err);
     size_t left_shift = left_first ? 0 : right->plan->schema.field_count;
@@ -194,7 +194,7 @@ static tarn_status join_using(join_builder *j, tarn_slice name, int32_t position
     size_t at[2];
     for (size_t s = 0; s < 2; s++) {
         const sql_column *column = NULL;
-        TARN_TRY(sql_scope_find(b, sides[s], (tarn_slice){0}, name, position, &column, err));
+        TARN_TRY(sql_scope_find(sides[s], (tarn_slice){0}, name, position, &column, err));
         if (column == NULL) {
             return sql_fail(err, position, "42703",
                             "column \"" TARN_SLICE_FMT
@@ -279,9 +279,8 @@ static tarn_status bind_join_condition(join_builder *j, const PgQuery__JoinExpr 
 }
 
 static tarn_status cross_join(sql_binder *b, const tarn_plan *left, const tarn_plan *right,
-                              tarn_join_kind kind, const tarn_expr *residual,
                               const tarn_plan **ret_plan, tarn_error *err) {
-    sql_plan_join_spec spec = {.kind = kind, .left = left, .right = right, .residual = residual};
+    sql_plan_join_spec spec = {.kind = TARN_JOIN_INNER, .left = left, .right = right};
     return sql_plan_join(b->arena, &spec, ret_plan, err);
 }
 
@@ -306,9 +305,9 @@ static tarn_status bind_join(sql_binder *b, const PgQuery__JoinExpr *node, const
     const tarn_plan *first = is_right ? right.plan : left.plan;
     const tarn_plan *second = is_right ? left.plan : right.plan;
     join_builder j = {.b = b, .left = &left, .right = &right, .is_right_join = is_right};
-    TARN_TRY(cross_join(b, first, second, TARN_JOIN_INNER, NULL, &j.cross, err));
+    TARN_TRY(cross_join(b, first, second, &j.cross, err));
     sql_scope combined = {0};
-    TARN_TRY(combine(b, &left, &right, j.cross, !is_right, &combined, err));
+    TARN_TRY(combine(b, &left, &right, j.cross, &combined, err));
     j.combined = tarn_arena_new(b->scratch, sql_column, combined.count);
     if (j.combined == NULL) return sql_no_memory(err);
     memcpy(j.combined, combined.columns, combined.count * sizeof *j.combined);
@@ -317,7 +316,9 @@ static tarn_status bind_join(sql_binder *b, const PgQuery__JoinExpr *node, const
 
     const tarn_plan *plan = j.cross;
     if (is_outer) {
-        TARN_TRY(cross_join(b, first, second, TARN_JOIN_LEFT, j.condition, &plan, err));
+        sql_plan_join_spec spec = {
+            .kind = TARN_JOIN_LEFT, .left = first, .right = second, .residual = j.condition};
+        TARN_TRY(sql_plan_join(b->arena, &spec, &plan, err));
     } else if (j.condition != NULL) {
         TARN_TRY(sql_plan_filter(b->arena, plan, j.condition, &plan, err));
     }
@@ -345,7 +346,7 @@ tarn_status sql_bind_from(sql_binder *b, PgQuery__Node *const *items, size_t cou
                           const sql_cte *ctes, sql_scope *ret_scope, tarn_error *err) {
     if (count == 0) { // one row of no columns
         const tarn_plan *plan = NULL;
-        TARN_TRY(sql_plan_values(b->arena, NULL, 1, NULL, 0, &plan, err));
+        TARN_TRY(sql_plan_values(b->arena, NULL, 1, &(tarn_schema){0}, &plan, err));
         *ret_scope = (sql_scope){.plan = plan};
         return TARN_OK;
     }
@@ -356,8 +357,8 @@ tarn_status sql_bind_from(sql_binder *b, PgQuery__Node *const *items, size_t cou
         TARN_TRY(bind_from_item(b, items[i], ctes, &next, err));
         TARN_TRY(check_aliases(&scope, &next, sql_at(b, sql_node_location(items[i])), err));
         const tarn_plan *plan = NULL;
-        TARN_TRY(cross_join(b, scope.plan, next.plan, TARN_JOIN_INNER, NULL, &plan, err));
-        TARN_TRY(combine(b, &scope, &next, plan, true, &scope, err));
+        TARN_TRY(cross_join(b, scope.plan, next.plan, &plan, err));
+        TARN_TRY(combine(b, &scope, &next, plan, &scope, err));
     }
     *ret_scope = scope;
     return TARN_OK;

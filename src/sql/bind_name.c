@@ -49,10 +49,8 @@ static bool has_relation(const sql_scope *scope, tarn_slice relation) {
     return false;
 }
 
-tarn_status sql_scope_find(const sql_binder *b, const sql_scope *scope, tarn_slice relation,
-                           tarn_slice name, int32_t position, const sql_column **ret_column,
-                           tarn_error *err) {
-    (void)b;
+tarn_status sql_scope_find(const sql_scope *scope, tarn_slice relation, tarn_slice name,
+                           int32_t position, const sql_column **ret_column, tarn_error *err) {
     const sql_column *found = NULL;
     for (size_t i = 0; i < scope->count; i++) {
         const sql_column *column = &scope->columns[i];
@@ -140,7 +138,7 @@ tarn_status sql_bind_column(sql_binder *b, const sql_place *place, const PgQuery
                         place->clause);
     }
     const sql_column *column = NULL;
-    TARN_TRY(sql_scope_find(b, place->scope, relation, name, position, &column, err));
+    TARN_TRY(sql_scope_find(place->scope, relation, name, position, &column, err));
     if (column == NULL) return no_column(b, place->scope, relation, name, position, err);
     return sql_plan_column(b->arena, place->scope->plan, column->index, position, ret_expr, err);
 }
@@ -209,8 +207,8 @@ static const tarn_relation *find_noted(const sql_binder *b, const tarn_relation 
 
 tarn_status sql_note_relation(sql_binder *b, const tarn_relation *relation, tarn_error *err) {
     if (find_noted(b, relation) != NULL) return TARN_OK;
-    b->relations = sql_grow(b->arena, b->relations, b->relation_count, &b->relation_capacity,
-                            sizeof *b->relations);
+    b->relations =
+        sql_grow(b->arena, b->relations, b->relation_count, &b->relation_capacity, sizeof(void *));
     if (b->relations == NULL) return sql_no_memory(err);
     b->relations[b->relation_count++] = relation;
     return TARN_OK;
@@ -236,17 +234,17 @@ static tarn_status hint_relation(sql_binder *b, tarn_slice name, const sql_cte *
     return TARN_INVALID;
 }
 
-tarn_status sql_find_relation(sql_binder *b, tarn_slice schema_name, tarn_slice name,
-                              int32_t position, const sql_cte *ctes,
+tarn_status sql_find_relation(sql_binder *b, const sql_relation_name *name, const sql_cte *ctes,
                               const tarn_relation **ret_relation, tarn_error *err) {
     const tarn_relation *relation = NULL;
-    TARN_TRY(b->catalog->find(b->catalog->context, schema_name, name, b->arena, &relation, err));
+    TARN_TRY(b->catalog->find(b->catalog->context, name->schema_name, name->name, b->arena,
+                              &relation, err));
     if (relation == NULL) {
-        const char *dot = schema_name.len > 0 ? "." : "";
-        (void)sql_fail(err, position, "42P01",
+        const char *dot = name->schema_name.len > 0 ? "." : "";
+        (void)sql_fail(err, sql_at(b, name->location), "42P01",
                        "relation \"" TARN_SLICE_FMT "%s" TARN_SLICE_FMT "\" does not exist",
-                       TARN_SLICE_ARG(schema_name), dot, TARN_SLICE_ARG(name));
-        return hint_relation(b, name, ctes, err);
+                       TARN_SLICE_ARG(name->schema_name), dot, TARN_SLICE_ARG(name->name));
+        return hint_relation(b, name->name, ctes, err);
     }
     const tarn_relation *noted = find_noted(b, relation);
     *ret_relation = noted != NULL ? noted : relation;

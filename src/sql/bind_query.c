@@ -156,7 +156,8 @@ static tarn_status bind_values(sql_binder *b, const PgQuery__SelectStmt *node,
         }
     }
     for (size_t c = 0; c < v.column_count; c++) TARN_TRY(unify_column(&v, c, err));
-    return sql_plan_values(b->arena, v.cells, v.row_count, v.fields, v.column_count, ret_plan, err);
+    tarn_schema schema = {v.fields, v.column_count};
+    return sql_plan_values(b->arena, v.cells, v.row_count, &schema, ret_plan, err);
 }
 
 // ---- UNION ----
@@ -192,8 +193,8 @@ tarn_status sql_cast_output(sql_binder *b, const tarn_plan *plan, const tarn_typ
         }
         if (status != TARN_OK) return status;
     }
-    return sql_plan_project(b->arena, is_project ? plan->inputs[0] : plan, exprs, names, count,
-                            ret_plan, err);
+    sql_outputs outputs = {exprs, names, count};
+    return sql_plan_project(b->arena, is_project ? plan->inputs[0] : plan, &outputs, ret_plan, err);
 }
 
 static tarn_status append(sql_binder *b, const tarn_plan *left, const tarn_plan *right,
@@ -296,10 +297,9 @@ static tarn_status sort_output(sql_binder *b, const PgQuery__SelectStmt *node,
     return sql_plan_sort(b->arena, input, keys, node->n_sort_clause, ret_plan, err);
 }
 
+// Leaves *ret_count alone without the clause, and for NULL.
 static tarn_status bind_count(sql_binder *b, const pg_node *node, const char *clause,
-                              const char *sqlstate, int64_t if_null, int64_t *ret_count,
-                              tarn_error *err) {
-    *ret_count = if_null;
+                              const char *sqlstate, int64_t *ret_count, tarn_error *err) {
     if (node == NULL) return TARN_OK;
     int32_t position = sql_at(b, sql_node_location(node));
     sql_place place = {.clause = clause};
@@ -323,8 +323,8 @@ tarn_status sql_bind_limit(sql_binder *b, const PgQuery__SelectStmt *node, const
     }
     int64_t limit = -1;
     int64_t offset = 0;
-    TARN_TRY(bind_count(b, node->limit_count, "LIMIT", "2201W", -1, &limit, err));
-    TARN_TRY(bind_count(b, node->limit_offset, "OFFSET", "2201X", 0, &offset, err));
+    TARN_TRY(bind_count(b, node->limit_count, "LIMIT", "2201W", &limit, err));
+    TARN_TRY(bind_count(b, node->limit_offset, "OFFSET", "2201X", &offset, err));
     *ret_plan = input;
     if (limit < 0 && offset == 0) return TARN_OK;
     return sql_plan_limit(b->arena, input, limit, offset, ret_plan, err);
@@ -354,7 +354,8 @@ tarn_status sql_first_columns(sql_binder *b, const tarn_plan *input, size_t coun
         TARN_TRY(sql_plan_column(b->arena, input, i, 0, &exprs[i], err));
         names[i] = input->schema.fields[i].name;
     }
-    return sql_plan_project(b->arena, input, exprs, names, count, ret_plan, err);
+    sql_outputs outputs = {exprs, names, count};
+    return sql_plan_project(b->arena, input, &outputs, ret_plan, err);
 }
 
 tarn_status sql_bind_query(sql_binder *b, const PgQuery__SelectStmt *node,

@@ -169,7 +169,7 @@ static tarn_status bind_group(select_builder *s, const pg_node *node, const tarn
         const sql_column *column = NULL;
         tarn_slice name = bare_name(node);
         if (name.len > 0) {
-            TARN_TRY(sql_scope_find(b, &s->scope, (tarn_slice){0}, name, position, &column, err));
+            TARN_TRY(sql_scope_find(&s->scope, (tarn_slice){0}, name, position, &column, err));
         }
         if (column == NULL) TARN_TRY(find_output(s, node, "GROUP BY", &output_index, err));
     }
@@ -428,7 +428,8 @@ static tarn_status add_projection(select_builder *s, const tarn_plan **plan, tar
         if (!keeps_untyped(s)) TARN_TRY(sql_settle_type(b, exprs[i], &exprs[i], err));
         TARN_TRY(sql_copy_name(b, s->outputs[i].name, &names[i], err));
     }
-    return sql_plan_project(b->arena, *plan, exprs, names, s->output_count, plan, err);
+    sql_outputs outputs = {exprs, names, s->output_count};
+    return sql_plan_project(b->arena, *plan, &outputs, plan, err);
 }
 
 static tarn_status add_sort(select_builder *s, const tarn_plan **plan, tarn_error *err) {

@@ -24,10 +24,10 @@ static tarn_status bind_relation_arg(sql_binder *b, const pg_node *node, const s
         return sql_fail(err, sql_at(b, location), "42601",
                         "the first argument of a time window is the name of a relation");
     }
-    tarn_slice schema_name = {0};
-    if (ref->n_fields == 2) schema_name = sql_node_string(ref->fields[0]);
-    return sql_bind_relation(b, schema_name, sql_last_name(ref->fields, ref->n_fields), location,
-                             ctes, ret_scope, err);
+    sql_relation_name name = {.name = sql_last_name(ref->fields, ref->n_fields),
+                              .location = location};
+    if (ref->n_fields == 2) name.schema_name = sql_node_string(ref->fields[0]);
+    return sql_bind_relation(b, &name, ctes, ret_scope, err);
 }
 
 static tarn_status bind_time_column(sql_binder *b, const sql_scope *scope, const pg_node *node,

@@ -8,9 +8,10 @@
 static tarn_status find_table(sql_binder *b, const PgQuery__RangeVar *name, const char *verb,
                               const tarn_relation **ret_table, tarn_error *err) {
     int32_t position = sql_at(b, name->location);
-    tarn_slice relname = tarn_slice_from_cstr(name->relname);
-    TARN_TRY(sql_find_relation(b, tarn_slice_from_cstr(name->schemaname), relname, position, NULL,
-                               ret_table, err));
+    sql_relation_name wanted = {.schema_name = tarn_slice_from_cstr(name->schemaname),
+                                .name = tarn_slice_from_cstr(name->relname),
+                                .location = name->location};
+    TARN_TRY(sql_find_relation(b, &wanted, NULL, ret_table, err));
     static const char *const kinds[] = {
         [TARN_RELATION_TABLE] = "table",
         [TARN_RELATION_SOURCE] = "source",
@@ -19,7 +20,7 @@ static tarn_status find_table(sql_binder *b, const PgQuery__RangeVar *name, cons
     };
     if ((*ret_table)->kind != TARN_RELATION_TABLE) {
         return sql_fail(err, position, "42809", "cannot %s %s \"" TARN_SLICE_FMT "\"", verb,
-                        kinds[(*ret_table)->kind], TARN_SLICE_ARG(relname));
+                        kinds[(*ret_table)->kind], TARN_SLICE_ARG(wanted.name));
     }
     return TARN_OK;
 }
@@ -151,7 +152,8 @@ static tarn_status fill_row(sql_binder *b, const write_columns *w, const tarn_pl
             tarn_expr_literal(b->arena, tarn_value_null(field->type), false, 0, &exprs[i], err));
     }
     if (is_in_order) return sql_plan_rename(b->arena, plan, names, ret_plan, err);
-    return sql_plan_project(b->arena, plan, exprs, names, count, ret_plan, err);
+    sql_outputs outputs = {exprs, names, count};
+    return sql_plan_project(b->arena, plan, &outputs, ret_plan, err);
 }
 
 static tarn_status cast_row(sql_binder *b, const write_columns *w, const tarn_plan *plan,

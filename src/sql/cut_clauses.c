@@ -45,17 +45,15 @@ static tarn_status read_value(const sql_cutter *c, size_t *index, tarn_slice *re
     if (has_sign) i++;
     if (i >= c->count) return sql_cutter_syntax(c, i, "the value of an option", err);
     sql_token token = c->tokens[i];
-    bool known = true;
+    bool known = false;
     if (token.kind == SQL_TOKEN_NUMBER) {
         *ret_value = (tarn_slice){source.data + begin, token.end - begin};
-    } else if (has_sign) {
-        known = false;
-    } else if (token.kind == SQL_TOKEN_STRING) {
+        known = true;
+    } else if (!has_sign && token.kind == SQL_TOKEN_STRING) {
         TARN_TRY(sql_token_string(source, token, c->arena, &known, ret_value, err));
-    } else if (sql_token_is_name(token)) {
+    } else if (!has_sign && sql_token_is_name(token)) {
         TARN_TRY(sql_token_name(source, token, c->arena, ret_value, err));
-    } else {
-        known = false;
+        known = true;
     }
     if (!known) return sql_cutter_syntax(c, i, "the value of an option, as 'text'", err);
     *index = i + 1;

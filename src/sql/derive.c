@@ -24,18 +24,19 @@ static ptrdiff_t find_plain(const tarn_expr *const *exprs, size_t count, size_t 
     return -1;
 }
 
-// The key under new numbers; none when one of its columns is gone.
-static tarn_status map_key(tarn_arena *arena, tarn_plan *plan, const size_t *key, size_t key_count,
-                           const tarn_expr *const *exprs, size_t expr_count, tarn_error *err) {
-    if (key_count == 0) return TARN_OK;
-    size_t *mapped = tarn_arena_new(arena, size_t, key_count);
+// The input's key under the projection's numbers; none when one of its columns is gone.
+static tarn_status map_key(tarn_arena *arena, tarn_plan *plan, tarn_error *err) {
+    const tarn_plan *input = plan->inputs[0];
+    if (input->key_count == 0) return TARN_OK;
+    size_t *mapped = tarn_arena_new(arena, size_t, input->key_count);
     if (mapped == NULL) return sql_no_memory(err);
-    for (size_t i = 0; i < key_count; i++) {
-        ptrdiff_t at = find_plain(exprs, expr_count, key[i]);
+    for (size_t i = 0; i < input->key_count; i++) {
+        ptrdiff_t at =
+            find_plain(plan->project.exprs, plan->schema.field_count, input->key_columns[i]);
         if (at < 0) return TARN_OK;
         mapped[i] = (size_t)at;
     }
-    return set_key(arena, plan, mapped, key_count, 0, err);
+    return set_key(arena, plan, mapped, input->key_count, 0, err);
 }
 
 bool sql_plan_is_single_row(const tarn_plan *plan) {
@@ -327,8 +328,7 @@ static tarn_status derive_by_kind(tarn_arena *arena, tarn_plan *plan, tarn_error
     case TARN_PLAN_PROJECT:
         plan->append_only = plan->inputs[0]->append_only;
         plan->row_estimate = plan->inputs[0]->row_estimate;
-        return map_key(arena, plan, plan->inputs[0]->key_columns, plan->inputs[0]->key_count,
-                       plan->project.exprs, plan->schema.field_count, err);
+        return map_key(arena, plan, err);
     case TARN_PLAN_JOIN: return derive_join(arena, plan, err);
     case TARN_PLAN_AGGREGATE: return derive_aggregate(arena, plan, err);
     case TARN_PLAN_TIME_WINDOW: return derive_time_window(arena, plan, err);

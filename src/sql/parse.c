@@ -39,8 +39,8 @@ int32_t sql_parsed_position(const sql_parsed *parsed, int32_t location) {
 static size_t byte_of_character(const parser *p, int character) {
     size_t offset = 0;
     for (int i = 1; i < character && offset < p->len; i++) {
-        do offset++;
-        while (offset < p->len && ((uint8_t)p->text[offset] & 0xC0) == 0x80);
+        offset++;
+        while (offset < p->len && ((uint8_t)p->text[offset] & 0xC0) == 0x80) offset++;
     }
     return offset;
 }

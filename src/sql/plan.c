@@ -75,12 +75,12 @@ tarn_status sql_plan_scan(tarn_arena *arena, const sql_plan_scan_spec *spec,
 }
 
 tarn_status sql_plan_values(tarn_arena *arena, const tarn_expr *const *cells, size_t row_count,
-                            const tarn_field *fields, size_t column_count,
-                            const tarn_plan **ret_plan, tarn_error *err) {
+                            const tarn_schema *schema, const tarn_plan **ret_plan,
+                            tarn_error *err) {
     tarn_plan *plan = NULL;
     TARN_TRY(new_plan(arena, TARN_PLAN_VALUES, NULL, 0, &plan, err));
-    TARN_TRY(new_fields(arena, plan, column_count, err));
-    for (size_t i = 0; i < column_count; i++) plan->schema.fields[i] = fields[i];
+    TARN_TRY(new_fields(arena, plan, schema->field_count, err));
+    for (size_t i = 0; i < schema->field_count; i++) plan->schema.fields[i] = schema->fields[i];
     plan->values.cells = cells;
     plan->values.row_count = row_count;
     *ret_plan = plan;
@@ -97,14 +97,15 @@ tarn_status sql_plan_filter(tarn_arena *arena, const tarn_plan *input, const tar
     return sql_derive(arena, plan, err);
 }
 
-tarn_status sql_plan_project(tarn_arena *arena, const tarn_plan *input,
-                             const tarn_expr *const *exprs, const tarn_slice *names, size_t count,
+tarn_status sql_plan_project(tarn_arena *arena, const tarn_plan *input, const sql_outputs *outputs,
                              const tarn_plan **ret_plan, tarn_error *err) {
     tarn_plan *plan = NULL;
     TARN_TRY(new_plan(arena, TARN_PLAN_PROJECT, &input, 1, &plan, err));
-    TARN_TRY(new_fields(arena, plan, count, err));
-    for (size_t i = 0; i < count; i++) set_field(plan, i, names[i], exprs[i]);
-    plan->project.exprs = exprs;
+    TARN_TRY(new_fields(arena, plan, outputs->count, err));
+    for (size_t i = 0; i < outputs->count; i++) {
+        set_field(plan, i, outputs->names[i], outputs->exprs[i]);
+    }
+    plan->project.exprs = outputs->exprs;
     *ret_plan = plan;
     return sql_derive(arena, plan, err);
 }
@@ -338,9 +339,10 @@ tarn_status sql_plan_with_inputs(tarn_arena *arena, const tarn_plan *plan,
     case TARN_PLAN_VALUES: break; // have no inputs
     case TARN_PLAN_FILTER:
         return sql_plan_filter(arena, inputs[0], plan->filter.condition, ret_plan, err);
-    case TARN_PLAN_PROJECT:
-        return sql_plan_project(arena, inputs[0], plan->project.exprs, names,
-                                plan->schema.field_count, ret_plan, err);
+    case TARN_PLAN_PROJECT: {
+        sql_outputs outputs = {plan->project.exprs, names, plan->schema.field_count};
+        return sql_plan_project(arena, inputs[0], &outputs, ret_plan, err);
+    }
     case TARN_PLAN_JOIN: return join_over(arena, plan, inputs, ret_plan, err);
     case TARN_PLAN_AGGREGATE: return aggregate_over(arena, plan, inputs[0], names, ret_plan, err);
     case TARN_PLAN_TIME_WINDOW: {

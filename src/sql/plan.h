@@ -25,17 +25,21 @@ typedef struct sql_plan_scan_spec {
 TARN_MUST_USE tarn_status sql_plan_scan(tarn_arena *arena, const sql_plan_scan_spec *spec,
                                         const tarn_plan **ret_plan, tarn_error *err);
 
-// `cells` has row_count * column_count expressions, of equal types per column.
+// `cells` has row_count * field_count expressions, of the fields' types.
 TARN_MUST_USE tarn_status sql_plan_values(tarn_arena *arena, const tarn_expr *const *cells,
-                                          size_t row_count, const tarn_field *fields,
-                                          size_t column_count, const tarn_plan **ret_plan,
-                                          tarn_error *err);
+                                          size_t row_count, const tarn_schema *schema,
+                                          const tarn_plan **ret_plan, tarn_error *err);
 TARN_MUST_USE tarn_status sql_plan_filter(tarn_arena *arena, const tarn_plan *input,
                                           const tarn_expr *condition, const tarn_plan **ret_plan,
                                           tarn_error *err);
+
+typedef struct sql_outputs {
+    const tarn_expr *const *exprs;
+    const tarn_slice *names;
+    size_t count;
+} sql_outputs;
 TARN_MUST_USE tarn_status sql_plan_project(tarn_arena *arena, const tarn_plan *input,
-                                           const tarn_expr *const *exprs, const tarn_slice *names,
-                                           size_t count, const tarn_plan **ret_plan,
+                                           const sql_outputs *outputs, const tarn_plan **ret_plan,
                                            tarn_error *err);
 
 typedef struct sql_plan_join_spec {

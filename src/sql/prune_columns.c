@@ -114,7 +114,8 @@ static tarn_status prune_values(const sql_optimizer *o, const tarn_plan *plan,
             cells[r * kept + ret_pruned->map[i]] = plan->values.cells[r * count + i];
         }
     }
-    return sql_plan_values(o->arena, cells, rows, fields, kept, &ret_pruned->plan, err);
+    tarn_schema schema = {fields, kept};
+    return sql_plan_values(o->arena, cells, rows, &schema, &ret_pruned->plan, err);
 }
 
 // ---- filters, with the hint that they give to a scan ----
@@ -153,13 +154,16 @@ static tarn_status prune_filter(const sql_optimizer *o, const tarn_plan *plan,
     pruned input = {0};
     TARN_TRY(prune(o, plan->inputs[0], set, &input, err));
     const tarn_expr *condition = NULL;
-    TARN_TRY(sql_expr_move(o, plan->filter.condition, input.map, 0, &condition, err));
+    TARN_TRY(sql_expr_move(o, plan->filter.condition, input.map, &condition, err));
     if (input.plan->kind == TARN_PLAN_SCAN) TARN_TRY(hint_scan(o, &input.plan, condition, err));
     ret_pruned->map = input.map;
     return sql_plan_filter(o->arena, input.plan, condition, &ret_pruned->plan, err);
 }
 
 // ---- projections ----
+
+// Expressions of more nodes than this stay where they are.
+#define MERGED_SIZE_MAX 1000
 
 static void count_uses(const tarn_expr *expr, size_t *uses) {
     if (expr->kind == TARN_EXPR_COLUMN) uses[expr->column]++;
@@ -168,48 +172,49 @@ static void count_uses(const tarn_expr *expr, size_t *uses) {
 
 // Whether the projection below can be taken into the one above without computing anything twice.
 static tarn_status can_merge(const sql_optimizer *o, const tarn_plan *inner,
-                             const tarn_expr *const *exprs, size_t count, bool *ret_can_merge,
-                             tarn_error *err) {
+                             const sql_outputs *outputs, bool *ret_can_merge, tarn_error *err) {
     *ret_can_merge = false;
     if (inner->kind != TARN_PLAN_PROJECT) return TARN_OK;
     size_t inner_count = inner->schema.field_count;
     size_t *uses = tarn_arena_new(o->arena, size_t, inner_count);
     if (uses == NULL) return sql_no_memory(err);
-    for (size_t i = 0; i < count; i++) count_uses(exprs[i], uses);
+    for (size_t i = 0; i < outputs->count; i++) count_uses(outputs->exprs[i], uses);
     for (size_t i = 0; i < inner_count; i++) {
         const tarn_expr *expr = inner->project.exprs[i];
         if (uses[i] > 1 && !sql_expr_is_trivial(expr)) return TARN_OK;
-        if (sql_expr_size(expr, 1000) >= 1000) return TARN_OK;
+        if (sql_expr_size(expr, MERGED_SIZE_MAX) >= MERGED_SIZE_MAX) return TARN_OK;
     }
     *ret_can_merge = true;
     return TARN_OK;
 }
 
-static bool is_identity(const tarn_expr *const *exprs, size_t count, const tarn_plan *input) {
-    if (count != input->schema.field_count) return false;
-    for (size_t i = 0; i < count; i++) {
+static bool is_identity(const sql_outputs *outputs, const tarn_plan *input) {
+    if (outputs->count != input->schema.field_count) return false;
+    for (size_t i = 0; i < outputs->count; i++) {
         size_t column;
-        if (!sql_expr_is_column(exprs[i], &column) || column != i) return false;
+        if (!sql_expr_is_column(outputs->exprs[i], &column) || column != i) return false;
     }
     return true;
 }
 
 static tarn_status build_project(const sql_optimizer *o, const tarn_plan *input,
-                                 const tarn_expr **exprs, const tarn_slice *names, size_t count,
-                                 const tarn_plan **ret_plan, tarn_error *err) {
+                                 sql_outputs outputs, const tarn_plan **ret_plan, tarn_error *err) {
     bool merges = false;
-    TARN_TRY(can_merge(o, input, exprs, count, &merges, err));
+    TARN_TRY(can_merge(o, input, &outputs, &merges, err));
     if (merges) {
-        for (size_t i = 0; i < count; i++) {
-            TARN_TRY(tarn_expr_substitute(o->arena, exprs[i], input->project.exprs,
-                                          input->schema.field_count, &exprs[i], err));
-            TARN_TRY(tarn_expr_fold(o->arena, exprs[i], &exprs[i], err));
+        const tarn_expr **merged = tarn_arena_new(o->arena, const tarn_expr *, outputs.count);
+        if (merged == NULL) return sql_no_memory(err);
+        for (size_t i = 0; i < outputs.count; i++) {
+            TARN_TRY(tarn_expr_substitute(o->arena, outputs.exprs[i], input->project.exprs,
+                                          input->schema.field_count, &merged[i], err));
+            TARN_TRY(tarn_expr_fold(o->arena, merged[i], &merged[i], err));
         }
+        outputs.exprs = merged;
         input = input->inputs[0];
     }
     *ret_plan = input;
-    if (is_identity(exprs, count, input)) return TARN_OK;
-    return sql_plan_project(o->arena, input, exprs, names, count, ret_plan, err);
+    if (is_identity(&outputs, input)) return TARN_OK;
+    return sql_plan_project(o->arena, input, &outputs, ret_plan, err);
 }
 
 static tarn_status prune_project(const sql_optimizer *o, const tarn_plan *plan,
@@ -234,8 +239,9 @@ static tarn_status prune_project(const sql_optimizer *o, const tarn_plan *plan,
     TARN_TRY(prune(o, plan->inputs[0], set, &input, err));
     ret_pruned->plan = input.plan;
     if (kept == 0) return TARN_OK; // only the number of rows matters
-    TARN_TRY(sql_exprs_move(o, exprs, kept, input.map, 0, &exprs, err));
-    return build_project(o, input.plan, exprs, names, kept, &ret_pruned->plan, err);
+    TARN_TRY(sql_exprs_move(o, exprs, kept, input.map, &exprs, err));
+    sql_outputs outputs = {exprs, names, kept};
+    return build_project(o, input.plan, outputs, &ret_pruned->plan, err);
 }
 
 // ---- joins ----
@@ -305,13 +311,12 @@ static tarn_status prune_join(const sql_optimizer *o, const tarn_plan *plan, con
                                .key_count = key_count};
     const tarn_expr **left_keys = NULL;
     const tarn_expr **right_keys = NULL;
-    TARN_TRY(sql_exprs_move(o, plan->join.left_keys, key_count, sides[0].map, 0, &left_keys, err));
-    TARN_TRY(
-        sql_exprs_move(o, plan->join.right_keys, key_count, sides[1].map, 0, &right_keys, err));
+    TARN_TRY(sql_exprs_move(o, plan->join.left_keys, key_count, sides[0].map, &left_keys, err));
+    TARN_TRY(sql_exprs_move(o, plan->join.right_keys, key_count, sides[1].map, &right_keys, err));
     spec.left_keys = left_keys;
     spec.right_keys = right_keys;
     if (plan->join.residual != NULL) {
-        TARN_TRY(sql_expr_move(o, plan->join.residual, ret_pruned->map, 0, &spec.residual, err));
+        TARN_TRY(sql_expr_move(o, plan->join.residual, ret_pruned->map, &spec.residual, err));
     }
     return sql_plan_join(o->arena, &spec, &ret_pruned->plan, err);
 }
@@ -348,13 +353,13 @@ static tarn_status prune_aggregate(const sql_optimizer *o, const tarn_plan *plan
     pruned input = {0};
     TARN_TRY(prune(o, plan->inputs[0], set, &input, err));
     const tarn_expr **groups = NULL;
-    TARN_TRY(sql_exprs_move(o, plan->aggregate.groups, group_count, input.map, 0, &groups, err));
+    TARN_TRY(sql_exprs_move(o, plan->aggregate.groups, group_count, input.map, &groups, err));
     for (size_t i = 0; i < kept; i++) {
         if (items[i].arg != NULL) {
-            TARN_TRY(sql_expr_move(o, items[i].arg, input.map, 0, &items[i].arg, err));
+            TARN_TRY(sql_expr_move(o, items[i].arg, input.map, &items[i].arg, err));
         }
         if (items[i].filter != NULL) {
-            TARN_TRY(sql_expr_move(o, items[i].filter, input.map, 0, &items[i].filter, err));
+            TARN_TRY(sql_expr_move(o, items[i].filter, input.map, &items[i].filter, err));
         }
     }
     sql_plan_aggregate_spec spec = {
@@ -453,8 +458,8 @@ static tarn_status prune_top_n(const sql_optimizer *o, const tarn_plan *plan,
     };
     if (is_numbered) spec.number_name = plan->schema.fields[count].name;
     const tarn_expr **partitions = NULL;
-    TARN_TRY(sql_exprs_move(o, plan->top_n.partitions, spec.partition_count, input.map, 0,
-                            &partitions, err));
+    TARN_TRY(sql_exprs_move(o, plan->top_n.partitions, spec.partition_count, input.map, &partitions,
+                            err));
     spec.partitions = partitions;
     TARN_TRY(sql_keys_move(o, plan->top_n.keys, spec.key_count, input.map, &spec.keys, err));
     return sql_plan_top_n(o->arena, &spec, &ret_pruned->plan, err);
@@ -536,5 +541,6 @@ tarn_status sql_name_columns(const sql_optimizer *o, const tarn_plan *plan,
     if (plan->kind == TARN_PLAN_PROJECT) {
         return sql_plan_rename(o->arena, plan, names, ret_plan, err);
     }
-    return sql_plan_project(o->arena, plan, exprs, names, count, ret_plan, err);
+    sql_outputs outputs = {exprs, names, count};
+    return sql_plan_project(o->arena, plan, &outputs, ret_plan, err);
 }

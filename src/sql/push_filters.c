@@ -62,22 +62,27 @@ static bool uses_volatile(const tarn_expr *expr, const tarn_expr *const *replace
     return false;
 }
 
-// Splits `list` (over columns computed as `replacements`) into what can be tried before they are
-// computed, rewritten, and what cannot.
+typedef struct divided {
+    sql_conjuncts below; // rewritten
+    sql_conjuncts above;
+} divided;
+
+// Divides `list` (over columns computed as `replacements`) into what can be tried before they are
+// computed, and what cannot.
 static tarn_status substitute_all(const sql_optimizer *o, const sql_conjuncts *list,
                                   const tarn_expr *const *replacements, size_t replacement_count,
-                                  sql_conjuncts *below, sql_conjuncts *above, tarn_error *err) {
+                                  divided *parts, tarn_error *err) {
     for (size_t i = 0; i < list->count; i++) {
         const tarn_expr *part = list->items[i];
         bool can_move = sql_expr_is_within(part, 0, replacement_count) &&
                         size_after(part, replacements) < SUBSTITUTED_SIZE_MAX &&
                         !uses_volatile(part, replacements);
         if (!can_move) {
-            TARN_TRY(sql_conjuncts_append(o, above, part, err));
+            TARN_TRY(sql_conjuncts_append(o, &parts->above, part, err));
             continue;
         }
         TARN_TRY(tarn_expr_substitute(o->arena, part, replacements, replacement_count, &part, err));
-        TARN_TRY(sql_conjuncts_add(o, below, part, err));
+        TARN_TRY(sql_conjuncts_add(o, &parts->below, part, err));
     }
     return TARN_OK;
 }
@@ -101,13 +106,13 @@ static tarn_status push_project(const sql_optimizer *o, const tarn_plan *plan, s
     tarn_slice *names = NULL;
     TARN_TRY(fold_exprs(o, plan->project.exprs, count, &exprs, err));
     TARN_TRY(names_of(o, plan, &names, err));
-    sql_conjuncts below = {0};
-    sql_conjuncts above = {0};
-    TARN_TRY(substitute_all(o, list, exprs, count, &below, &above, err));
+    divided parts = {0};
+    TARN_TRY(substitute_all(o, list, exprs, count, &parts, err));
     const tarn_plan *input = NULL;
-    TARN_TRY(sql_push_filters(o, plan->inputs[0], &below, &input, err));
-    TARN_TRY(sql_plan_project(o->arena, input, exprs, names, count, &input, err));
-    return sql_filter_by(o, input, &above, ret_plan, err);
+    TARN_TRY(sql_push_filters(o, plan->inputs[0], &parts.below, &input, err));
+    sql_outputs outputs = {exprs, names, count};
+    TARN_TRY(sql_plan_project(o->arena, input, &outputs, &input, err));
+    return sql_filter_by(o, input, &parts.above, ret_plan, err);
 }
 
 static tarn_status fold_aggregates(const sql_optimizer *o, const tarn_plan *plan,
@@ -143,19 +148,18 @@ static tarn_status push_aggregate(const sql_optimizer *o, const tarn_plan *plan,
     spec.group_names = names;
     spec.aggregate_names = names + spec.group_count;
 
-    sql_conjuncts below = {0};
-    sql_conjuncts above = {0};
+    divided parts = {0};
     // A test of no column would, below, turn the one row of an empty group list into a group of
     // nothing; it stays.
     if (spec.group_count > 0) {
-        TARN_TRY(substitute_all(o, list, groups, spec.group_count, &below, &above, err));
+        TARN_TRY(substitute_all(o, list, groups, spec.group_count, &parts, err));
     } else {
-        above = *list;
+        parts.above = *list;
     }
-    TARN_TRY(sql_push_filters(o, plan->inputs[0], &below, &spec.input, err));
+    TARN_TRY(sql_push_filters(o, plan->inputs[0], &parts.below, &spec.input, err));
     const tarn_plan *aggregate = NULL;
     TARN_TRY(sql_plan_aggregate(o->arena, &spec, &aggregate, err));
-    return sql_filter_by(o, aggregate, &above, ret_plan, err);
+    return sql_filter_by(o, aggregate, &parts.above, ret_plan, err);
 }
 
 // Tests of the input's own columns go below a node that adds columns behind them.
@@ -291,8 +295,7 @@ static tarn_status fold_values(const sql_optimizer *o, const tarn_plan *plan,
     const tarn_expr **cells = NULL;
     TARN_TRY(fold_exprs(o, plan->values.cells, plan->values.row_count * count, &cells, err));
     const tarn_plan *values = NULL;
-    TARN_TRY(sql_plan_values(o->arena, cells, plan->values.row_count, plan->schema.fields, count,
-                             &values, err));
+    TARN_TRY(sql_plan_values(o->arena, cells, plan->values.row_count, &plan->schema, &values, err));
     return sql_filter_by(o, values, list, ret_plan, err);
 }
 

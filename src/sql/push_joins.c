@@ -83,7 +83,7 @@ static size_t count_leaves(const tarn_plan *plan) {
 static tarn_status add_condition(join_tree *t, const tarn_expr *condition, size_t shift,
                                  tarn_error *err) {
     const tarn_expr *moved = NULL;
-    TARN_TRY(sql_expr_move(t->o, condition, NULL, (ptrdiff_t)shift, &moved, err));
+    TARN_TRY(sql_expr_shift(t->o, condition, (ptrdiff_t)shift, &moved, err));
     return sql_conjuncts_add(t->o, &t->conditions, moved, err);
 }
 
@@ -104,8 +104,8 @@ static tarn_status take_apart(join_tree *t, const tarn_plan *plan, size_t begin,
     for (size_t i = 0; i < plan->join.key_count; i++) {
         const tarn_expr *sides[2] = {plan->join.left_keys[i], NULL};
         const tarn_expr *equal = NULL;
-        TARN_TRY(sql_expr_move(t->o, plan->join.right_keys[i], NULL, (ptrdiff_t)(middle - begin),
-                               &sides[1], err));
+        TARN_TRY(sql_expr_shift(t->o, plan->join.right_keys[i], (ptrdiff_t)(middle - begin),
+                                &sides[1], err));
         TARN_TRY(
             tarn_expr_call(t->o->arena, TARN_LIT("="), sides, 2, sides[0]->position, &equal, err));
         TARN_TRY(add_condition(t, equal, begin, err));
@@ -127,7 +127,7 @@ static tarn_status push_into_leaves(join_tree *t, tarn_error *err) {
                 continue;
             }
             t->conditions.items[i] = NULL;
-            TARN_TRY(sql_expr_move(t->o, condition, NULL, -(ptrdiff_t)at->begin, &condition, err));
+            TARN_TRY(sql_expr_shift(t->o, condition, -(ptrdiff_t)at->begin, &condition, err));
             TARN_TRY(sql_conjuncts_append(t->o, &list, condition, err));
         }
         TARN_TRY(sql_push_filters(t->o, at->plan, &list, &at->plan, err));
@@ -184,7 +184,7 @@ static tarn_status filter_placed(join_tree *t, const tarn_plan **plan, bool is_l
         if (condition == NULL || !is_there(t, condition)) continue;
         if (!is_last && !sql_expr_is_safe(condition)) continue;
         t->conditions.items[i] = NULL;
-        TARN_TRY(sql_expr_move(t->o, condition, t->map, 0, &condition, err));
+        TARN_TRY(sql_expr_move(t->o, condition, t->map, &condition, err));
         TARN_TRY(sql_conjuncts_append(t->o, &list, condition, err));
     }
     return sql_filter_by(t->o, *plan, &list, plan, err);
@@ -202,9 +202,9 @@ static tarn_status join_leaf(join_tree *t, leaf *next, const tarn_plan **plan, b
         if (side < 0) continue;
         t->conditions.items[i] = NULL;
         equality moved;
-        TARN_TRY(sql_expr_move(t->o, found.sides[side], t->map, 0, &moved.sides[0], err));
-        TARN_TRY(sql_expr_move(t->o, found.sides[1 - side], NULL, -(ptrdiff_t)next->begin,
-                               &moved.sides[1], err));
+        TARN_TRY(sql_expr_move(t->o, found.sides[side], t->map, &moved.sides[0], err));
+        TARN_TRY(sql_expr_shift(t->o, found.sides[1 - side], -(ptrdiff_t)next->begin,
+                                &moved.sides[1], err));
         TARN_TRY(add_keys(t->o, &keys, moved, err));
     }
     sql_plan_join_spec spec = {
@@ -347,14 +347,14 @@ static tarn_status sort_on_condition(const sql_optimizer *o, left_join *j, const
                 !sql_expr_is_within(keys.sides[1], j->left_count, j->column_count)) {
                 continue;
             }
-            TARN_TRY(sql_expr_move(o, keys.sides[1], NULL, shift, &keys.sides[1], err));
+            TARN_TRY(sql_expr_shift(o, keys.sides[1], shift, &keys.sides[1], err));
             return add_keys(o, &j->keys, keys, err);
         }
     }
     // Right rows that cannot match need not be there; left rows must stay, whatever ON says.
     if (sql_expr_has_columns(part) && sql_expr_is_safe(part) &&
         sql_expr_is_within(part, j->left_count, j->column_count)) {
-        TARN_TRY(sql_expr_move(o, part, NULL, shift, &part, err));
+        TARN_TRY(sql_expr_shift(o, part, shift, &part, err));
         return sql_conjuncts_append(o, &j->of_right, part, err);
     }
     return sql_conjuncts_append(o, &j->residual, part, err);

@@ -6,7 +6,7 @@ tarn_status sql_conjuncts_append(const sql_optimizer *o, sql_conjuncts *list, co
         size_t larger = list->capacity == 0 ? 8 : 2 * list->capacity;
         const tarn_expr **items = tarn_arena_new(o->arena, const tarn_expr *, larger);
         if (items == NULL) return sql_no_memory(err);
-        if (list->count > 0) memcpy(items, list->items, list->count * sizeof *items);
+        for (size_t i = 0; i < list->count; i++) items[i] = list->items[i];
         list->items = items;
         list->capacity = larger;
     }
@@ -60,8 +60,7 @@ tarn_status sql_filter_by(const sql_optimizer *o, const tarn_plan *plan, const s
                           const tarn_plan **ret_plan, tarn_error *err) {
     for (size_t i = 0; o->use == SQL_PLAN_OF_QUERY && i < list->count; i++) {
         if (is_never(list->items[i])) {
-            return sql_plan_values(o->arena, NULL, 0, plan->schema.fields, plan->schema.field_count,
-                                   ret_plan, err);
+            return sql_plan_values(o->arena, NULL, 0, &plan->schema, ret_plan, err);
         }
     }
     const tarn_expr *condition = NULL;
@@ -187,37 +186,54 @@ bool sql_expr_has_columns(const tarn_expr *expr) {
 
 // ---- moving columns ----
 
-tarn_status sql_exprs_move(const sql_optimizer *o, const tarn_expr *const *exprs, size_t count,
-                           const size_t *map, ptrdiff_t delta, const tarn_expr ***ret_exprs,
-                           tarn_error *err) {
-    const tarn_expr **moved = tarn_arena_new(o->arena, const tarn_expr *, count);
-    if (moved == NULL) return sql_no_memory(err);
-    for (size_t i = 0; i < count; i++) {
-        TARN_TRY(sql_expr_move(o, exprs[i], map, delta, &moved[i], err));
-    }
-    *ret_exprs = moved;
-    return TARN_OK;
-}
+typedef struct move {
+    const size_t *map; // NULL: by delta
+    ptrdiff_t delta;
+} move;
 
-tarn_status sql_expr_move(const sql_optimizer *o, const tarn_expr *expr, const size_t *map,
-                          ptrdiff_t delta, const tarn_expr **ret_expr, tarn_error *err) {
+static tarn_status move_expr(const sql_optimizer *o, const tarn_expr *expr, const move *by,
+                             const tarn_expr **ret_expr, tarn_error *err) {
     *ret_expr = expr;
     bool is_column = expr->kind == TARN_EXPR_COLUMN;
     if (!is_column && expr->arg_count == 0) return TARN_OK;
     size_t column = expr->column;
-    if (is_column) column = map != NULL ? map[column] : (size_t)((ptrdiff_t)column + delta);
+    if (is_column && by->map != NULL) column = by->map[column];
+    if (is_column && by->map == NULL) column = (size_t)((ptrdiff_t)column + by->delta);
     if (is_column && column == expr->column) return TARN_OK;
     tarn_assert(!is_column || column != SQL_GONE);
     tarn_expr *copy = tarn_arena_new(o->arena, tarn_expr, 1);
-    if (copy == NULL) return sql_no_memory(err);
+    const tarn_expr **args = tarn_arena_new(o->arena, const tarn_expr *, expr->arg_count);
+    if (copy == NULL || args == NULL) return sql_no_memory(err);
+    for (size_t i = 0; i < expr->arg_count; i++) {
+        TARN_TRY(move_expr(o, expr->args[i], by, &args[i], err));
+    }
     *copy = *expr;
     copy->column = column;
-    if (expr->arg_count > 0) {
-        const tarn_expr **args = NULL;
-        TARN_TRY(sql_exprs_move(o, expr->args, expr->arg_count, map, delta, &args, err));
-        copy->args = args;
-    }
+    copy->args = args;
     *ret_expr = copy;
+    return TARN_OK;
+}
+
+tarn_status sql_expr_move(const sql_optimizer *o, const tarn_expr *expr, const size_t *map,
+                          const tarn_expr **ret_expr, tarn_error *err) {
+    move by = {.map = map};
+    return move_expr(o, expr, &by, ret_expr, err);
+}
+
+tarn_status sql_expr_shift(const sql_optimizer *o, const tarn_expr *expr, ptrdiff_t delta,
+                           const tarn_expr **ret_expr, tarn_error *err) {
+    move by = {.delta = delta};
+    return move_expr(o, expr, &by, ret_expr, err);
+}
+
+tarn_status sql_exprs_move(const sql_optimizer *o, const tarn_expr *const *exprs, size_t count,
+                           const size_t *map, const tarn_expr ***ret_exprs, tarn_error *err) {
+    const tarn_expr **moved = tarn_arena_new(o->arena, const tarn_expr *, count);
+    if (moved == NULL) return sql_no_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        TARN_TRY(sql_expr_move(o, exprs[i], map, &moved[i], err));
+    }
+    *ret_exprs = moved;
     return TARN_OK;
 }
 
@@ -227,7 +243,7 @@ tarn_status sql_keys_move(const sql_optimizer *o, const tarn_sort_key *keys, siz
     if (moved == NULL) return sql_no_memory(err);
     for (size_t i = 0; i < count; i++) {
         moved[i].order = keys[i].order;
-        TARN_TRY(sql_expr_move(o, keys[i].expr, map, 0, &moved[i].expr, err));
+        TARN_TRY(sql_expr_move(o, keys[i].expr, map, &moved[i].expr, err));
     }
     *ret_keys = moved;
     return TARN_OK;
@@ -246,5 +262,6 @@ tarn_status sql_select_columns(const sql_optimizer *o, const tarn_plan *plan, co
         TARN_TRY(sql_plan_column(o->arena, plan, columns[i], 0, &exprs[i], err));
         names[i] = plan->schema.fields[columns[i]].name;
     }
-    return sql_plan_project(o->arena, plan, exprs, names, count, ret_plan, err);
+    sql_outputs outputs = {exprs, names, count};
+    return sql_plan_project(o->arena, plan, &outputs, ret_plan, err);
 }

@@ -44,13 +44,17 @@ bool sql_expr_has_columns(const tarn_expr *expr);
 
 #define SQL_GONE SIZE_MAX
 
-// The expression with column c replaced by map[c] (never SQL_GONE) or, without a map, c + delta.
+// The expression with column c replaced by map[c], which is never SQL_GONE.
 TARN_MUST_USE tarn_status sql_expr_move(const sql_optimizer *o, const tarn_expr *expr,
-                                        const size_t *map, ptrdiff_t delta,
-                                        const tarn_expr **ret_expr, tarn_error *err);
+                                        const size_t *map, const tarn_expr **ret_expr,
+                                        tarn_error *err);
 TARN_MUST_USE tarn_status sql_exprs_move(const sql_optimizer *o, const tarn_expr *const *exprs,
-                                         size_t count, const size_t *map, ptrdiff_t delta,
+                                         size_t count, const size_t *map,
                                          const tarn_expr ***ret_exprs, tarn_error *err);
+// The expression with column c replaced by c + delta.
+TARN_MUST_USE tarn_status sql_expr_shift(const sql_optimizer *o, const tarn_expr *expr,
+                                         ptrdiff_t delta, const tarn_expr **ret_expr,
+                                         tarn_error *err);
 TARN_MUST_USE tarn_status sql_keys_move(const sql_optimizer *o, const tarn_sort_key *keys,
                                         size_t count, const size_t *map,
                                         const tarn_sort_key **ret_keys, tarn_error *err);

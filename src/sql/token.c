@@ -149,8 +149,8 @@ static size_t skip_symbol(tarn_slice text, size_t offset, sql_token *token) {
     uint8_t next = at(text, offset + 1);
     if (c == ':' && (next == ':' || next == '=')) return offset + 2;
     if (c == '$' && is_digit(next)) {
-        do offset++;
-        while (is_digit(at(text, offset)));
+        offset++;
+        while (is_digit(at(text, offset))) offset++;
         return offset;
     }
     return offset + 1;
