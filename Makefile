@@ -39,7 +39,7 @@ bench: release $(PYTHON_ENV)/ready
 	@PATH="$(CURDIR)/$(PYTHON_ENV)/bin:$$PATH" bench/run
 
 interop: release $(PYTHON_ENV)/ready
-	@cmake --build --preset release --target tests
+	@cmake --build --preset release --target lake_tool benches
 	@PATH="$(CURDIR)/$(PYTHON_ENV)/bin:$$PATH" tests/interop/run
 
 # The peers, from PyPI: needed here only, never by the program or its tests.

@@ -84,11 +84,12 @@ static tarn_status forward(const tarn_aggregate *aggregate, const tarn_alloc *al
     if (presence == EXPR_PRESENCE_SAME) return TARN_OK;
     const uint8_t kind = presence == EXPR_PRESENCE_APPEARED ? TARN_ROW_INSERT : TARN_ROW_DELETE;
     size_t width = tarn_type_width(rows->type);
+    uint8_t *plain = state + DISTINCT_BYTES;
     expr_agg_rows one = {.data = (const uint8_t *)rows->data + index * width,
                          .type = rows->type,
                          .count = 1,
                          .kinds = &kind,
-                         .single = state + DISTINCT_BYTES};
+                         .single = plain};
     return expr_aggregate_ops_of(aggregate)->update(aggregate, alloc, &one, err);
 }
 

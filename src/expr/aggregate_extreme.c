@@ -202,6 +202,7 @@ static tarn_status text_decode(const tarn_aggregate *aggregate, const tarn_alloc
     return keep_text((text_state *)(void *)state, alloc, text, err);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the type of expr_aggregate_ops.destroy
 static void text_destroy(const tarn_alloc *alloc, uint8_t *state) {
     const text_state *group = (const text_state *)(const void *)state;
     tarn_alloc_release(alloc, group->bytes, 1, group->capacity);
