@@ -77,6 +77,66 @@ static void store_set(uint8_t *state, expr_value_set *set) {
     memcpy(state, &set, sizeof set);
 }
 
+static tarn_value value_at(const expr_agg_rows *rows, size_t index) {
+    void *data;
+    memcpy(&data, &rows->data, sizeof data);
+    tarn_vector vector = {.type = rows->type, .data = data};
+    return tarn_vector_get(&vector, index);
+}
+
+// A value as the set knows it: as it lies in memory, with equal floats made alike; text as its
+// bytes. Intervals that are equal in length may differ in their parts, so they take their sortable
+// key.
+static tarn_status key_at(const expr_agg_rows *rows, size_t index, tarn_buffer *scratch,
+                          tarn_slice *ret_key, tarn_error *err) {
+    tarn_physical physical = tarn_type_physical(rows->type);
+    if (physical == TARN_PHYSICAL_STRING) {
+        *ret_key = tarn_string_slice((const tarn_string *)rows->data + index);
+        return TARN_OK;
+    }
+    bool needs_key = physical == TARN_PHYSICAL_F32 || physical == TARN_PHYSICAL_F64 ||
+                     physical == TARN_PHYSICAL_INTERVAL;
+    if (!needs_key) {
+        size_t width = tarn_type_width(rows->type);
+        *ret_key = (tarn_slice){(const uint8_t *)rows->data + index * width, width};
+        return TARN_OK;
+    }
+    tarn_buffer_clear(scratch);
+    TARN_TRY(tarn_key_encode_value(value_at(rows, index), (tarn_key_order){0}, scratch, err));
+    *ret_key = tarn_buffer_slice(scratch);
+    return TARN_OK;
+}
+
+// The row of one value that a key stands for. `room` has the alignment of any value.
+static tarn_status row_of_key(tarn_type type, tarn_slice key, tarn_arena *arena, void *room,
+                              expr_agg_rows *ret_rows, tarn_error *err) {
+    *ret_rows = (expr_agg_rows){.data = room, .type = type};
+    switch (tarn_type_physical(type)) {
+    case TARN_PHYSICAL_STRING: {
+        tarn_string string = tarn_string_view(key);
+        memcpy(room, &string, sizeof string);
+        return TARN_OK;
+    }
+    case TARN_PHYSICAL_F32:
+    case TARN_PHYSICAL_F64:
+    case TARN_PHYSICAL_INTERVAL: {
+        tarn_value value;
+        TARN_TRY(tarn_key_decode(&key, type, (tarn_key_order){0}, arena, &value, err));
+        tarn_vector vector = {.type = type, .data = room};
+        tarn_vector_set(&vector, 0, value);
+        return TARN_OK;
+    }
+    case TARN_PHYSICAL_BOOL:
+    case TARN_PHYSICAL_I16:
+    case TARN_PHYSICAL_I32:
+    case TARN_PHYSICAL_I64:
+    case TARN_PHYSICAL_I128: break;
+    }
+    tarn_assert(key.len == tarn_type_width(type));
+    memcpy(room, key.data, key.len);
+    return TARN_OK;
+}
+
 // Tells the plain state behind a set of one value that appears or vanishes.
 static tarn_status forward(const tarn_aggregate *aggregate, const tarn_alloc *alloc,
                            const expr_agg_rows *rows, size_t index, uint8_t *state,
@@ -93,31 +153,24 @@ static tarn_status forward(const tarn_aggregate *aggregate, const tarn_alloc *al
     return expr_aggregate_ops_of(aggregate)->update(aggregate, alloc, &one, err);
 }
 
-static tarn_value value_at(const expr_agg_rows *rows, size_t index) {
-    void *data;
-    memcpy(&data, &rows->data, sizeof data);
-    tarn_vector vector = {.type = rows->type, .data = data};
-    return tarn_vector_get(&vector, index);
-}
-
 static tarn_status update_distinct(const tarn_aggregate *aggregate, const tarn_alloc *alloc,
                                    const expr_agg_rows *rows, tarn_error *err) {
-    tarn_buffer key = {.alloc = alloc};
+    tarn_buffer scratch = {.alloc = alloc};
     tarn_status status = TARN_OK;
     for (expr_agg_cursor at = {0}; expr_agg_next(rows, &at);) {
         if (status != TARN_OK) break;
         size_t index = at.index;
-        tarn_buffer_clear(&key);
-        status = tarn_key_encode_value(value_at(rows, index), (tarn_key_order){0}, &key, err);
+        tarn_slice key;
+        status = key_at(rows, index, &scratch, &key, err);
         if (status != TARN_OK) break;
         expr_value_set *set = load_set(at.state);
         expr_presence presence;
-        bool added = expr_value_set_add(&set, alloc, tarn_buffer_slice(&key), at.sign, &presence);
+        bool added = expr_value_set_add(&set, alloc, key, at.sign, &presence);
         store_set(at.state, set);
         status = added ? forward(aggregate, alloc, rows, index, at.state, presence, err)
                        : expr_no_memory(err);
     }
-    tarn_buffer_free(&key);
+    tarn_buffer_free(&scratch);
     return status;
 }
 
@@ -158,8 +211,7 @@ tarn_status tarn_aggregate_update_one(const tarn_aggregate *aggregate, const tar
 
 // ---- merge ----
 
-// A value of the source's set as a row for the plain state. The key is decoded, so equal values of
-// one key (-0.0 and 0.0) come as one of them.
+// A value of the source's set as a row for the plain state.
 static tarn_status add_value(const tarn_aggregate *aggregate, const tarn_alloc *alloc,
                              uint8_t *state, tarn_slice key, int64_t count, tarn_error *err) {
     expr_value_set *set = load_set(state);
@@ -170,14 +222,10 @@ static tarn_status add_value(const tarn_aggregate *aggregate, const tarn_alloc *
     if (presence == EXPR_PRESENCE_SAME) return TARN_OK;
     tarn_arena arena;
     tarn_arena_init(&arena, alloc, SIZE_MAX);
-    tarn_value value;
-    tarn_vector vector;
-    tarn_status status =
-        tarn_key_decode(&key, aggregate->arg_type, (tarn_key_order){0}, &arena, &value, err);
+    tarn_int128 room;
+    expr_agg_rows rows;
+    tarn_status status = row_of_key(aggregate->arg_type, key, &arena, &room, &rows, err);
     if (status != TARN_OK) goto out;
-    status = tarn_vector_init_constant(&vector, value, &arena, err);
-    if (status != TARN_OK) goto out;
-    expr_agg_rows rows = {.data = vector.data, .type = aggregate->arg_type};
     status = forward(aggregate, alloc, &rows, 0, state, presence, err);
 out:
     tarn_arena_reset(&arena);
@@ -302,8 +350,16 @@ tarn_status tarn_aggregate_encode(const tarn_aggregate *aggregate, const uint8_t
     return ops->encode(aggregate, state, out, err);
 }
 
-static tarn_status decode_set(const tarn_alloc *alloc, tarn_slice *bytes, uint8_t *state,
-                              tarn_error *err) {
+// Whether `key` can be one of this type: those of fixed width have it.
+static bool is_key(tarn_type type, tarn_slice key) {
+    tarn_physical physical = tarn_type_physical(type);
+    bool is_raw = physical != TARN_PHYSICAL_STRING && physical != TARN_PHYSICAL_F32 &&
+                  physical != TARN_PHYSICAL_F64 && physical != TARN_PHYSICAL_INTERVAL;
+    return !is_raw || key.len == tarn_type_width(type);
+}
+
+static tarn_status decode_set(tarn_type type, const tarn_alloc *alloc, tarn_slice *bytes,
+                              uint8_t *state, tarn_error *err) {
     int64_t size;
     TARN_TRY(expr_agg_take_number(bytes, &size, err));
     for (int64_t i = 0; i < size; i++) {
@@ -311,6 +367,10 @@ static tarn_status decode_set(const tarn_alloc *alloc, tarn_slice *bytes, uint8_
         int64_t count;
         TARN_TRY(expr_agg_take_bytes(bytes, &key, err));
         TARN_TRY(expr_agg_take_number(bytes, &count, err));
+        if (!is_key(type, key)) {
+            return tarn_fail(err, TARN_CORRUPT,
+                             "a distinct value of an aggregate's state has %zu bytes", key.len);
+        }
         expr_value_set *set = load_set(state);
         expr_presence presence;
         bool added = expr_value_set_add(&set, alloc, key, count, &presence);
@@ -328,7 +388,7 @@ tarn_status tarn_aggregate_decode(const tarn_aggregate *aggregate, const tarn_al
     uint8_t *plain = state;
     tarn_status status = TARN_OK;
     if (aggregate->distinct) {
-        status = decode_set(alloc, &rest, state, err);
+        status = decode_set(aggregate->arg_type, alloc, &rest, state, err);
         if (status != TARN_OK) goto out;
         plain += DISTINCT_BYTES;
     }

@@ -28,18 +28,26 @@ static int order_values(tarn_type type, const void *a, const void *b) {
     return tarn_value_compare(tarn_vector_get(&first, 0), tarn_vector_get(&second, 0));
 }
 
-#define DEFINE_EXTREME(type)                                                                \
-    static void extreme_##type(const expr_agg_rows *rows, bool is_max) {                    \
-        const type *values = rows->data;                                                    \
-        for (expr_agg_cursor at = {0}; expr_agg_next(rows, &at);) {                         \
-            fixed_state *group = (fixed_state *)(void *)at.state;                           \
-            type value = values[at.index];                                                  \
-            type best;                                                                      \
-            memcpy(&best, group->value, sizeof best);                                       \
-            bool is_better = is_max ? value > best : value < best;                          \
-            if (group->count == 0 || is_better) memcpy(group->value, &value, sizeof value); \
-            group->count += at.sign;                                                        \
-        }                                                                                   \
+#define DEFINE_EXTREME(type)                                                            \
+    static inline void offer_##type(uint8_t *state, type value, bool is_max) {          \
+        fixed_state *group = (fixed_state *)(void *)state;                              \
+        type best;                                                                      \
+        memcpy(&best, group->value, sizeof best);                                       \
+        bool is_better = is_max ? value > best : value < best;                          \
+        if (group->count == 0 || is_better) memcpy(group->value, &value, sizeof value); \
+        group->count++;                                                                 \
+    }                                                                                   \
+    static void extreme_##type(const expr_agg_rows *rows, bool is_max) {                \
+        const type *values = rows->data;                                                \
+        if (expr_agg_is_plain(rows) && rows->groups != NULL) {                          \
+            for (size_t i = 0; i < rows->count; i++) {                                  \
+                offer_##type(rows->groups[i] + rows->state_offset, values[i], is_max);  \
+            }                                                                           \
+            return;                                                                     \
+        }                                                                               \
+        for (expr_agg_cursor at = {0}; expr_agg_next(rows, &at);) {                     \
+            offer_##type(at.state, values[at.index], is_max);                           \
+        }                                                                               \
     }
 DEFINE_EXTREME(int16_t)
 DEFINE_EXTREME(int32_t)

@@ -240,7 +240,7 @@ const expr_aggregate_ops expr_sum_exact_ops = {.state_bytes = sizeof(exact_state
 
 // ---- floating-point sums ----
 
-// The sum of the finite values with what rounding lost (Neumaier's compensation), so that taking
+// The sum of the finite values with what rounding lost (as in Knuth's TwoSum), so that taking
 // values back leaves next to nothing behind; NaN and infinities are counted, for they could not be
 // taken back at all.
 typedef struct floating_state {
@@ -268,8 +268,8 @@ static void add_floating(floating_state *group, double value, int64_t sign) {
     }
     double change = sign > 0 ? value : -value;
     double sum = group->sum + change;
-    group->lost += fabs(group->sum) >= fabs(change) ? (group->sum - sum) + change
-                                                    : (change - sum) + group->sum;
+    double part = sum - group->sum; // of `change`, what has arrived in the sum
+    group->lost += (group->sum - (sum - part)) + (change - part);
     group->sum = sum;
 }
 

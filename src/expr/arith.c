@@ -32,37 +32,34 @@ tarn_status expr_fail_fault(const expr_frame *frame, unsigned fault) {
 
 // ---- integers ----
 
-// In a wider type, then back: what does not come back has overflowed.
-#define DEFINE_SMALL_INTEGER(type, wide)                                \
-    static inline unsigned add_##type(type a, type b, type *out) {      \
-        wide sum = (wide)a + b;                                         \
-        *out = (type)sum;                                               \
-        return *out != sum;                                             \
-    }                                                                   \
-    static inline unsigned subtract_##type(type a, type b, type *out) { \
-        wide difference = (wide)a - b;                                  \
-        *out = (type)difference;                                        \
-        return *out != difference;                                      \
-    }                                                                   \
-    static inline unsigned multiply_##type(type a, type b, type *out) { \
-        wide product = (wide)a * b;                                     \
-        *out = (type)product;                                           \
-        return *out != product;                                         \
+// By the signs, so that loops have no branch: a sum has overflowed when it has the sign of neither
+// operand, a difference when it has not the sign of the first of two unlike ones.
+#define DEFINE_SUMS(type, bits)                                                \
+    static inline u##type add_##type(type a, type b, type *out) {              \
+        u##type sum = (u##type)((u##type)a + (u##type)b);                      \
+        *out = (type)sum;                                                      \
+        return (u##type)((((u##type)a ^ sum) & ((u##type)b ^ sum)) >> (bits)); \
+    }                                                                          \
+    static inline u##type subtract_##type(type a, type b, type *out) {         \
+        u##type difference = (u##type)((u##type)a - (u##type)b);               \
+        *out = (type)difference;                                               \
+        u##type unlike = (u##type)((u##type)a ^ (u##type)b);                   \
+        return (u##type)((unlike & ((u##type)a ^ difference)) >> (bits));      \
     }
-DEFINE_SMALL_INTEGER(int16_t, int32_t)
-DEFINE_SMALL_INTEGER(int32_t, int64_t)
+DEFINE_SUMS(int16_t, 15)
+DEFINE_SUMS(int32_t, 31)
+DEFINE_SUMS(int64_t, 63)
 
-// By the signs, so that the loop has no branch: a sum has overflowed when it has the sign of
-// neither operand.
-static inline unsigned add_int64_t(int64_t a, int64_t b, int64_t *out) {
-    uint64_t sum = (uint64_t)a + (uint64_t)b;
-    *out = (int64_t)sum;
-    return (unsigned)((((uint64_t)a ^ sum) & ((uint64_t)b ^ sum)) >> 63);
+// In a wider type, then back: what does not come back has overflowed.
+static inline unsigned multiply_int16_t(int16_t a, int16_t b, int16_t *out) {
+    int32_t product = (int32_t)a * b;
+    *out = (int16_t)product;
+    return *out != product;
 }
-static inline unsigned subtract_int64_t(int64_t a, int64_t b, int64_t *out) {
-    uint64_t difference = (uint64_t)a - (uint64_t)b;
-    *out = (int64_t)difference;
-    return (unsigned)((((uint64_t)a ^ (uint64_t)b) & ((uint64_t)a ^ difference)) >> 63);
+static inline uint64_t multiply_int32_t(int32_t a, int32_t b, int32_t *out) {
+    int64_t product = (int64_t)a * b;
+    *out = (int32_t)product;
+    return *out != product;
 }
 static inline unsigned multiply_int64_t(int64_t a, int64_t b, int64_t *out) {
     return __builtin_mul_overflow(a, b, out);
@@ -81,14 +78,14 @@ static inline unsigned multiply_int64_t(int64_t a, int64_t b, int64_t *out) {
         return b == 0 ? EXPR_FAULT_ZERO : EXPR_FAULT_NONE;                         \
     }                                                                              \
     static inline unsigned negate_##type(type a, type *out) {                      \
-        return subtract_##type(0, a, out);                                         \
+        return (unsigned)subtract_##type(0, a, out);                               \
     }                                                                              \
     static inline unsigned abs_##type(type a, type *out) {                         \
         if (a >= 0) {                                                              \
             *out = a;                                                              \
             return 0;                                                              \
         }                                                                          \
-        return subtract_##type(0, a, out);                                         \
+        return (unsigned)subtract_##type(0, a, out);                               \
     }                                                                              \
     static inline type keep_##type(type a) {                                       \
         return a;                                                                  \

@@ -185,6 +185,23 @@ static tarn_status numeric_to_numeric(const expr_frame *frame) {
     return TARN_OK;
 }
 
+// More digits before the point, the same behind it: nothing can go wrong.
+static bool numeric_to_numeric_dense(const expr_frame *frame) {
+    tarn_type from = frame->args[0].type;
+    tarn_type to = frame->result->type;
+    if (from.scale != to.scale || from.precision > to.precision) return false;
+    size_t count = frame->row_count;
+    bool from_wide = tarn_type_physical(from) == TARN_PHYSICAL_I128;
+    if (tarn_type_physical(to) == TARN_PHYSICAL_I64) {
+        memcpy(frame->result->data, frame->args[0].data, count * sizeof(int64_t));
+    } else if (from_wide) {
+        memcpy(frame->result->data, frame->args[0].data, count * sizeof(tarn_int128));
+    } else {
+        int64_t_to_wide(frame->args[0].data, count, frame->result->data);
+    }
+    return true;
+}
+
 static tarn_status numeric_to_float(const expr_frame *frame) {
     expr_numeric_arg arg = expr_numeric_of(&frame->args[0]);
     bool is_real = frame->result->type.id == TARN_TYPE_REAL;
@@ -230,7 +247,7 @@ static const tarn_function function_integer_to_numeric =
 static const tarn_function function_numeric_to_integer =
     EXPR_FUNCTION("cast", "any", "any", "", .kernel = numeric_to_integer);
 static const tarn_function function_numeric_to_numeric =
-    EXPR_FUNCTION("cast", "any", "any", "", .kernel = numeric_to_numeric);
+    EXPR_FUNCTION("cast", "any", "any", "", EXPR_WITH_DENSE(numeric_to_numeric));
 static const tarn_function function_numeric_to_float =
     EXPR_FUNCTION("cast", "any", "any", "", .kernel = numeric_to_float);
 static const tarn_function function_float_to_numeric =

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "expr/cast.h"
+#include "expr/decimal.h"
 #include "expr/program.h"
 #include "expr/tree.h"
 #include "expr/types.h"
@@ -142,6 +143,31 @@ static tarn_status add_cache(compiler *c, const tarn_expr *expr, size_t input_co
     return TARN_OK;
 }
 
+// A numeric literal beside a numeric of another scale: with the other's scale, if it has no more
+// digits, both are plain integers to compare.
+static tarn_status align_literal(compiler *c, const tarn_expr *literal, const tarn_expr *other,
+                                 const tarn_expr **ret_literal) {
+    *ret_literal = literal;
+    tarn_type type = other->type;
+    bool is_wide = tarn_type_physical(literal->type) == TARN_PHYSICAL_I128;
+    tarn_int128 before = is_wide ? literal->literal.i128 : literal->literal.i64;
+    tarn_int128 after;
+    tarn_int128 back;
+    if (literal->literal.is_null || expr_is_literal(other) ||
+        !expr_decimal_rescale(before, literal->type.scale, type.scale, &after) ||
+        !expr_decimal_fits(after, type.precision) ||
+        !expr_decimal_rescale(after, type.scale, literal->type.scale, &back) || back != before) {
+        return TARN_OK;
+    }
+    tarn_value value = {.type = type};
+    if (tarn_type_physical(type) == TARN_PHYSICAL_I128) {
+        value.i128 = after;
+    } else {
+        value.i64 = (int64_t)after;
+    }
+    return tarn_expr_literal(c->arena, value, false, literal->position, ret_literal, c->err);
+}
+
 // Steps for the first `input_count` arguments and for `function` of them.
 static tarn_status compile_function(compiler *c, const tarn_expr *expr, size_t input_count,
                                     const tarn_function *function, uint32_t selection,
@@ -171,6 +197,23 @@ static tarn_status compile_function(compiler *c, const tarn_expr *expr, size_t i
     TARN_TRY(add_register(c, (expr_register){.kind = EXPR_REGISTER_STEP}, &step.out));
     *ret_value = step.out;
     return add_step(c, step);
+}
+
+static tarn_status compile_call(compiler *c, const tarn_expr *expr, uint32_t selection,
+                                uint32_t *ret_value) {
+    bool compares_numerics = expr->arg_count == 2 && expr->type.id == TARN_TYPE_BOOLEAN &&
+                             expr->args[0]->type.id == TARN_TYPE_NUMERIC &&
+                             expr->args[1]->type.id == TARN_TYPE_NUMERIC;
+    if (compares_numerics) {
+        const tarn_expr *args[2] = {expr->args[0], expr->args[1]};
+        for (size_t i = 0; i < 2; i++) {
+            if (expr_is_literal(args[i])) {
+                TARN_TRY(align_literal(c, args[i], args[1 - i], &args[i]));
+            }
+        }
+        TARN_TRY(expr_tree_with_args(c->arena, expr, args, &expr, c->err));
+    }
+    return compile_function(c, expr, expr->arg_count, expr->function, selection, ret_value);
 }
 
 static tarn_status reserve(compiler *c, const tarn_expr *expr, uint32_t selection,
@@ -302,8 +345,7 @@ static tarn_status compile_new(compiler *c, const tarn_expr *expr, uint32_t sele
         return add_register(
             c, (expr_register){.kind = EXPR_REGISTER_COLUMN, .column = expr->column}, ret_value);
     case TARN_EXPR_LITERAL: return compile_literal(c, expr, ret_value);
-    case TARN_EXPR_CALL:
-        return compile_function(c, expr, expr->arg_count, expr->function, selection, ret_value);
+    case TARN_EXPR_CALL: return compile_call(c, expr, selection, ret_value);
     case TARN_EXPR_CAST:
         return compile_function(
             c, expr, 1, expr_cast_function(expr->args[0]->type, expr->type, expr->cast_context),

@@ -135,6 +135,15 @@ bool expr_decimal_rescale(tarn_int128 value, int from_scale, int to_scale, tarn_
 bool expr_decimal_divide(tarn_int128 dividend, tarn_int128 divisor, int shift,
                          tarn_int128 *ret_quotient) {
     bool negative = (dividend < 0) != (divisor < 0);
+    tarn_uint128 magnitude = expr_magnitude(dividend);
+    if (magnitude >> 64 == 0 && shift <= 19 && shift >= 0) { // the product has at most 128 bits
+        tarn_uint128 product =
+            (tarn_uint128)(uint64_t)magnitude * (uint64_t)tarn_power_of_ten(shift);
+        tarn_uint128 by = expr_magnitude(divisor);
+        tarn_uint128 quotient = product / by;
+        tarn_uint128 rest = product - quotient * by;
+        return to_signed((expr_u256){0, quotient + (rest >= by - rest)}, negative, ret_quotient);
+    }
     int first = shift > DIGITS_MAX ? DIGITS_MAX : shift;
     expr_u256 shifted =
         expr_u256_multiply(expr_magnitude(dividend), (tarn_uint128)tarn_power_of_ten(first));

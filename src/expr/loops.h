@@ -6,8 +6,10 @@
 //
 // EXPR_CHECKED_BINARY_DENSE                   only the dense form of it
 //
-// Each makes `name` (the careful kernel) and `name_dense`. Computations are static inline functions
-// on plain values; the loops around them have one constant or none, so that compilers vectorise.
+// A fault is an expr_fault in an integer as wide as the values, so that the loop stays in one
+// width. Each makes `name` (the careful kernel) and `name_dense`. Computations are static inline
+// functions on plain values; the loops around them have one constant or none, so that compilers
+// vectorise.
 #ifndef TARN_EXPR_LOOPS_H
 #define TARN_EXPR_LOOPS_H
 
@@ -73,7 +75,7 @@ tarn_status expr_fail_fault(const expr_frame *frame, unsigned fault);
         const A *restrict arg = frame->args[0].data;                           \
         O *restrict out = frame->result->data;                                 \
         size_t count = frame->row_count;                                       \
-        unsigned faults = 0;                                                   \
+        __typeof__(compute(arg[0], &out[0])) faults = 0;                       \
         for (size_t i = 0; i < count; i++) faults |= compute(arg[i], &out[i]); \
         return faults == 0;                                                    \
     }                                                                          \
@@ -81,7 +83,7 @@ tarn_status expr_fail_fault(const expr_frame *frame, unsigned fault);
         const A *restrict arg = frame->args[0].data;                           \
         O *restrict out = frame->result->data;                                 \
         EXPR_FOR_ROWS(frame, row) {                                            \
-            unsigned fault = compute(arg[row], &out[row]);                     \
+            unsigned fault = (unsigned)compute(arg[row], &out[row]);           \
             if (fault != 0) return expr_fail_fault(frame, fault);              \
         }                                                                      \
         return TARN_OK;                                                        \
@@ -93,7 +95,7 @@ tarn_status expr_fail_fault(const expr_frame *frame, unsigned fault);
         const B *restrict right = frame->args[1].data;                                        \
         O *restrict out = frame->result->data;                                                \
         size_t count = frame->row_count;                                                      \
-        unsigned faults = 0;                                                                  \
+        __typeof__(compute(left[0], right[0], &out[0])) faults = 0;                           \
         if (expr_stride(&frame->args[0]) == 0) {                                              \
             const A a = left[0];                                                              \
             for (size_t i = 0; i < count; i++) faults |= compute(a, right[i], &out[i]);       \
@@ -106,20 +108,20 @@ tarn_status expr_fail_fault(const expr_frame *frame, unsigned fault);
         return faults == 0;                                                                   \
     }
 
-#define EXPR_CHECKED_BINARY(name, A, B, O, compute)                                     \
-    EXPR_CHECKED_BINARY_DENSE(name, A, B, O, compute)                                   \
-    static tarn_status name(const expr_frame *frame) {                                  \
-        const A *restrict left = frame->args[0].data;                                   \
-        const B *restrict right = frame->args[1].data;                                  \
-        O *restrict out = frame->result->data;                                          \
-        size_t left_stride = expr_stride(&frame->args[0]);                              \
-        size_t right_stride = expr_stride(&frame->args[1]);                             \
-        EXPR_FOR_ROWS(frame, row) {                                                     \
-            unsigned fault =                                                            \
-                compute(left[row * left_stride], right[row * right_stride], &out[row]); \
-            if (fault != 0) return expr_fail_fault(frame, fault);                       \
-        }                                                                               \
-        return TARN_OK;                                                                 \
+#define EXPR_CHECKED_BINARY(name, A, B, O, compute)                                               \
+    EXPR_CHECKED_BINARY_DENSE(name, A, B, O, compute)                                             \
+    static tarn_status name(const expr_frame *frame) {                                            \
+        const A *restrict left = frame->args[0].data;                                             \
+        const B *restrict right = frame->args[1].data;                                            \
+        O *restrict out = frame->result->data;                                                    \
+        size_t left_stride = expr_stride(&frame->args[0]);                                        \
+        size_t right_stride = expr_stride(&frame->args[1]);                                       \
+        EXPR_FOR_ROWS(frame, row) {                                                               \
+            unsigned fault =                                                                      \
+                (unsigned)compute(left[row * left_stride], right[row * right_stride], &out[row]); \
+            if (fault != 0) return expr_fail_fault(frame, fault);                                 \
+        }                                                                                         \
+        return TARN_OK;                                                                           \
     }
 
 #define EXPR_WITH_DENSE(name) .kernel = (name), .dense = name##_dense

@@ -2,6 +2,7 @@
 // and a scale; extract gives it as a numeric, date_part as a double.
 
 #include "expr/decimal.h"
+#include "expr/loops.h"
 #include "expr/tables.h"
 #include "expr/text.h"
 #include "expr/time.h"
@@ -220,6 +221,48 @@ static tarn_status field_rows(const expr_frame *frame, bool as_numeric) {
 static tarn_status extract_rows(const expr_frame *frame) {
     return field_rows(frame, true);
 }
+// Fields of the time of day and of the week, which need no calendar.
+#define DEFINE_EXTRACT(name, compute)                                                   \
+    static void name(const int64_t *restrict in, size_t count, int64_t *restrict out) { \
+        for (size_t i = 0; i < count; i++) {                                            \
+            int64_t us = in[i] % EXPR_DAY_US;                                           \
+            us += us < 0 ? EXPR_DAY_US : 0;                                             \
+            out[i] = compute;                                                           \
+        }                                                                               \
+    }
+DEFINE_EXTRACT(all_hours, us / EXPR_HOUR_US)
+DEFINE_EXTRACT(all_minutes, us / EXPR_MINUTE_US % 60)
+DEFINE_EXTRACT(all_seconds, us % EXPR_MINUTE_US)
+
+static void all_weekdays(const int64_t *restrict in, size_t count, int64_t first,
+                         int64_t *restrict out) {
+    for (size_t i = 0; i < count; i++) {
+        int64_t day = expr_floor_divide(in[i], EXPR_DAY_US) + 4 - first; // 1970-01-01: Thursday
+        int64_t weekday = day % 7;
+        out[i] = weekday + (weekday < 0 ? 7 : 0) + first;
+    }
+}
+
+static bool extract_rows_dense(const expr_frame *frame) {
+    const tarn_vector *arg = &frame->args[1];
+    bool is_timestamp =
+        arg->type.id == TARN_TYPE_TIMESTAMP || arg->type.id == TARN_TYPE_TIMESTAMPTZ;
+    bool is_narrow = tarn_type_physical(frame->result->type) == TARN_PHYSICAL_I64;
+    if (frame->prepared == NULL || !is_timestamp || !is_narrow || expr_stride(arg) == 0) {
+        return false;
+    }
+    const int64_t *in = arg->data;
+    int64_t *out = frame->result->data;
+    switch (*(const expr_time_unit *)frame->prepared) {
+    case EXPR_UNIT_HOUR: all_hours(in, frame->row_count, out); return true;
+    case EXPR_UNIT_MINUTE: all_minutes(in, frame->row_count, out); return true;
+    case EXPR_UNIT_SECOND: all_seconds(in, frame->row_count, out); return true;
+    case EXPR_UNIT_DOW: all_weekdays(in, frame->row_count, 0, out); return true;
+    case EXPR_UNIT_ISODOW: all_weekdays(in, frame->row_count, 1, out); return true;
+    default: return false;
+    }
+}
+
 static tarn_status date_part_rows(const expr_frame *frame) {
     return field_rows(frame, false);
 }
@@ -243,10 +286,10 @@ static tarn_type extract_type(const tarn_expr *const *args, size_t arg_count) {
 
 // ---- the table ----
 
-#define PARTS(type)                                                                       \
-    EXPR_FUNCTION("extract", "text, " type, "numeric", "a field", .kernel = extract_rows, \
-                  .typer = extract_type, .prepare = expr_time_unit_prepare),              \
-        EXPR_FUNCTION("date_part", "text, " type, "double precision", "a field",          \
+#define PARTS(type)                                                                              \
+    EXPR_FUNCTION("extract", "text, " type, "numeric", "a field", EXPR_WITH_DENSE(extract_rows), \
+                  .typer = extract_type, .prepare = expr_time_unit_prepare),                     \
+        EXPR_FUNCTION("date_part", "text, " type, "double precision", "a field",                 \
                       .kernel = date_part_rows, .prepare = expr_time_unit_prepare)
 
 static const tarn_function functions[] = {

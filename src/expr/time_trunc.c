@@ -98,11 +98,39 @@ static bool truncate_timestamp(expr_time_unit unit, int64_t us, int64_t *ret_us)
     return false;
 }
 
+static bool is_calendar_unit(expr_time_unit unit) {
+    return unit >= EXPR_UNIT_MONTH && unit <= EXPR_UNIT_MILLENNIUM;
+}
+
+// Neighbouring rows are often of one month: its bounds are looked at before the calendar.
+static tarn_status trunc_calendar_rows(const expr_frame *frame, expr_time_unit unit) {
+    const int64_t *in = frame->args[1].data;
+    size_t stride = expr_stride(&frame->args[1]);
+    int64_t *out = frame->result->data;
+    int64_t month = 0; // rows in [month, end) have `start`
+    int64_t end = 0;
+    int64_t start = 0;
+    EXPR_FOR_ROWS(frame, row) {
+        int64_t us = in[row * stride];
+        if (us < month || us >= end) {
+            month = floor_to_months(EXPR_UNIT_MONTH, us);
+            bool is_last = us > EXPR_TIMESTAMP_END - 40 * EXPR_DAY_US;
+            end = is_last ? us + 1 : floor_to_months(EXPR_UNIT_MONTH, month + 32 * EXPR_DAY_US);
+            start = floor_to_months(unit, us);
+        }
+        out[row] = start;
+    }
+    return TARN_OK;
+}
+
 static tarn_status trunc_rows(const expr_frame *frame) {
     expr_text_arg names = expr_text_of(&frame->args[0]);
     const int64_t *in = frame->args[1].data;
     size_t stride = expr_stride(&frame->args[1]);
     int64_t *out = frame->result->data;
+    if (frame->prepared != NULL && is_calendar_unit(*(const expr_time_unit *)frame->prepared)) {
+        return trunc_calendar_rows(frame, *(const expr_time_unit *)frame->prepared);
+    }
     EXPR_FOR_ROWS(frame, row) {
         if (!truncate_timestamp(unit_at(frame, &names, row), in[row * stride], &out[row])) {
             return fail_unit(frame, expr_text_at(&names, row));

@@ -24,6 +24,13 @@ static void free_key(const tarn_alloc *alloc, const tarn_string *key) {
     tarn_alloc_release(alloc, bytes, 1, key->len);
 }
 
+static uint64_t hash_key(tarn_slice key) {
+    if (key.len > sizeof(uint64_t)) return tarn_hash_bytes(key);
+    uint64_t word = 0;
+    if (key.len > 0) memcpy(&word, key.data, key.len);
+    return tarn_hash_u64(word + key.len * 0x9E3779B97F4A7C15u);
+}
+
 // The key's slot, or the free one where it belongs.
 static size_t find_slot(const expr_value_set *set, const tarn_string *key, uint64_t hash) {
     size_t mask = set->slot_count - 1;
@@ -92,7 +99,7 @@ bool expr_value_set_add(expr_value_set **set, const tarn_alloc *alloc, tarn_slic
         if (*set == NULL) return false;
     }
     if ((*set)->slot_count == 0 && !grow(*set, alloc)) return false;
-    uint64_t hash = tarn_hash_bytes(key);
+    uint64_t hash = hash_key(key);
     tarn_string probe = tarn_string_view(key);
     size_t slot = find_slot(*set, &probe, hash);
     int64_t before = (*set)->slots[slot].count;
