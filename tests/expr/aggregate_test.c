@@ -326,7 +326,8 @@ TEST(taking_everything_back_leaves_nothing) {
     tarn_arena_init(&arena, &tarn_alloc_libc, SIZE_MAX);
     tarn_type type = tarn_type_of(TARN_TYPE_DOUBLE);
     tarn_aggregate sum = tarn_aggregate_as_retractable(resolve(&arena, "sum", type, false));
-    const double values[] = {1e300, 0.1, NAN, -INFINITY, 3.5, INFINITY, 1e-300};
+    const double values[] = {1e300, 0.1, (double)NAN, -(double)INFINITY, 3.5, (double)INFINITY,
+                             1e-300};
     uint8_t *group = tarn_arena_new(&arena, uint8_t, sum.state_bytes);
     tarn_aggregate_init(&sum, group);
     tarn_vector arg;

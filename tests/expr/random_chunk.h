@@ -63,7 +63,8 @@ static inline int64_t random_integer(int64_t least, int64_t greatest, bool wild)
 
 static inline double random_double(bool wild) {
     static const double tame[] = {0, 1, -1, 0.5, 1.5, 2.5, -2.5, 100, 1e6, 0.1, -0.0};
-    static const double extreme[] = {1e308, -1e308, 1e-308, INFINITY, -INFINITY, NAN, 9.3e18};
+    static const double extreme[] = {
+        1e308, -1e308, 1e-308, (double)INFINITY, -(double)INFINITY, (double)NAN, 9.3e18};
     if (wild && test_random_below(4) == 0) return extreme[test_random_below(7)];
     return tame[test_random_below(11)];
 }
