@@ -218,51 +218,51 @@ static tarn_status take_files(bucket_files *bucket, const lake_live *live, const
     return TARN_OK;
 }
 
-typedef struct run_list {
-    lake_run *runs;
-    size_t count;
-} run_list;
-
-static tarn_status add_runs(run_list *list, bucket_files *bucket, size_t first, bool is_before,
+static tarn_status add_runs(lake_run_list *list, bucket_files *bucket, size_t first, bool is_before,
                             bool is_after, tarn_error *err) {
-    lake_run *runs = NULL;
-    size_t count = 0;
-    TARN_TRY(lake_make_runs(bucket->scan->table->schema, bucket->files + first,
-                            bucket->count - first, &bucket->scan->arena, &runs, &count, err));
-    for (size_t i = 0; i < count; i++) {
-        runs[i].is_before = is_before;
-        runs[i].is_after = is_after;
-        list->runs[list->count++] = runs[i];
+    lake_run_list runs = {0};
+    lake_file_list files = {bucket->files + first, bucket->count - first};
+    tarn_table_scan *scan = bucket->scan;
+    TARN_TRY(lake_make_runs(scan->table->schema, files, &scan->arena, &runs, err));
+    for (size_t i = 0; i < runs.count; i++) {
+        runs.items[i].is_before = is_before;
+        runs.items[i].is_after = is_after;
+        list->items[list->count++] = runs.items[i];
     }
     return TARN_OK;
 }
 
+// The two states, as they are and to look files up in.
+typedef struct states {
+    lake_fold before;
+    lake_fold after;
+} states;
+
 static tarn_status plan_bucket(tarn_table_scan *scan, const lake_entry *const *touched,
-                               size_t touched_count, const lake_fold *before_fold,
-                               const lake_fold *after_fold, lake_pruner *pruner, tarn_error *err) {
+                               size_t touched_count, const states *both, lake_pruner *pruner,
+                               tarn_error *err) {
+    const lake_schema *schema = scan->table->schema;
     size_t most = scan->before.count + scan->live.count;
     bucket_files bucket = {
         .scan = scan, .pruner = pruner, .files = tarn_arena_new(&scan->arena, lake_run_file, most)};
-    run_list list = {.runs = tarn_arena_new(&scan->arena, lake_run, most)};
-    if (bucket.files == NULL || list.runs == NULL) {
+    lake_run_list list = {.items = tarn_arena_new(&scan->arena, lake_run, most)};
+    if (bucket.files == NULL || list.items == NULL) {
         return tarn_fail(err, TARN_NO_MEMORY, "the changes of a bucket");
     }
-    TARN_TRY(
-        find_range(scan->table->schema, touched, touched_count, &bucket.min, &bucket.max, err));
+    TARN_TRY(find_range(schema, touched, touched_count, &bucket.min, &bucket.max, err));
     // Files of both states, then those of one: equal sequence numbers go to the newer file.
-    TARN_TRY(take_files(&bucket, &scan->before, after_fold, true, touched[0], err));
+    TARN_TRY(take_files(&bucket, &scan->before, &both->after, true, touched[0], err));
     TARN_TRY(add_runs(&list, &bucket, 0, true, true, err));
     size_t first = bucket.count;
-    TARN_TRY(take_files(&bucket, &scan->before, after_fold, false, touched[0], err));
+    TARN_TRY(take_files(&bucket, &scan->before, &both->after, false, touched[0], err));
     TARN_TRY(add_runs(&list, &bucket, first, true, false, err));
     first = bucket.count;
-    TARN_TRY(take_files(&bucket, &scan->live, before_fold, false, touched[0], err));
+    TARN_TRY(take_files(&bucket, &scan->live, &both->before, false, touched[0], err));
     TARN_TRY(add_runs(&list, &bucket, first, false, true, err));
     if (list.count == 0) return TARN_OK;
     lake_part part = {
-        .kind = LAKE_PART_MERGE, .runs = list.runs, .run_count = list.count, .changes = true};
+        .kind = LAKE_PART_MERGE, .runs = list.items, .run_count = list.count, .changes = true};
     // Of keys outside the range some versions may be in files that are left out.
-    const lake_schema *schema = scan->table->schema;
     TARN_TRY(lake_key_encode(schema, bucket.min, &scan->arena, &part.min_key, err));
     TARN_TRY(lake_key_encode(schema, bucket.max, &scan->arena, &part.max_key, err));
     return lake_scan_add_part(scan, &part, false, err);
@@ -281,20 +281,18 @@ static tarn_status plan_keyed(tarn_table_scan *scan, const lake_snapshot *snapsh
     const lake_entry **touched = NULL;
     size_t touched_count = 0;
     lake_live_filter filter = lake_pruner_filter(pruner);
-    lake_fold before_fold;
-    lake_fold after_fold;
+    states both;
     TARN_TRY(read_touched(scan, after_id, pruner, &touched, &touched_count, err));
     if (touched_count == 0) return TARN_OK;
     TARN_TRY(read_snapshot(scan, after_id, &older, err));
     TARN_TRY(lake_live_load(scan->table, &older, &filter, &scan->before, err));
     TARN_TRY(lake_live_load(scan->table, snapshot, &filter, &scan->live, err));
-    TARN_TRY(fold_live(&scan->before, &scan->arena, &before_fold, err));
-    TARN_TRY(fold_live(&scan->live, &scan->arena, &after_fold, err));
+    TARN_TRY(fold_live(&scan->before, &scan->arena, &both.before, err));
+    TARN_TRY(fold_live(&scan->live, &scan->arena, &both.after, err));
     for (size_t begin = 0; begin < touched_count;) {
         size_t end = begin + 1;
         while (end < touched_count && lake_same_bucket(touched[begin], touched[end])) end++;
-        TARN_TRY(plan_bucket(scan, touched + begin, end - begin, &before_fold, &after_fold, pruner,
-                             err));
+        TARN_TRY(plan_bucket(scan, touched + begin, end - begin, &both, pruner, err));
         begin = end;
     }
     return TARN_OK;

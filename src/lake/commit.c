@@ -64,9 +64,10 @@ static tarn_status check_premise(const attempt *at, const lake_snapshot *latest,
     lake_live_filter filter = {keep_any_manifest, touches_partition, &copy};
     if (latest != NULL) TARN_TRY(lake_live_load(at->table, latest, &filter, &live, err));
     bool may_change_buckets = tarn_slice_equal(commit->kind, TARN_LIT("OVERWRITE"));
+    lake_entry_view base = {live.entries, live.count};
+    lake_entry_view delta = {commit->entries, commit->count};
     tarn_status status =
-        lake_check_conflicts(at->table->schema, live.entries, live.count, commit->entries,
-                             commit->count, may_change_buckets, at->arena, err);
+        lake_check_conflicts(at->table->schema, base, delta, may_change_buckets, at->arena, err);
     lake_live_free(&live);
     return status;
 }
@@ -106,11 +107,10 @@ static tarn_status write_base(attempt *at, const lake_snapshot *latest, lake_sna
 
 static tarn_status latest_schema_id(tarn_table *table, tarn_arena *arena, int64_t *ret_id,
                                     tarn_error *err) {
-    int64_t *ids = NULL;
-    size_t count = 0;
-    TARN_TRY(lake_list_numbers(table, "schema", "schema-", arena, &ids, &count, err));
-    if (count == 0) return tarn_fail(err, TARN_INVALID, "the table was dropped");
-    *ret_id = ids[count - 1];
+    lake_numbers ids = {0};
+    TARN_TRY(lake_list_numbers(table, "schema", "schema-", arena, &ids, err));
+    if (ids.count == 0) return tarn_fail(err, TARN_INVALID, "the table was dropped");
+    *ret_id = ids.items[ids.count - 1];
     return TARN_OK;
 }
 

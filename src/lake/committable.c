@@ -79,8 +79,7 @@ static tarn_status take_record(tarn_slice *bytes, tarn_slice *ret_body, uint64_t
 }
 
 static tarn_status decode_body(tarn_slice body, uint64_t expected, const tarn_alloc *alloc,
-                               tarn_arena *arena, lake_entry **ret_entries, size_t *ret_count,
-                               tarn_error *err) {
+                               tarn_arena *arena, lake_entry **ret_entries, tarn_error *err) {
     tarn_object *object = NULL;
     lake_entry *entries = NULL;
     size_t count = 0;
@@ -92,10 +91,7 @@ static tarn_status decode_body(tarn_slice body, uint64_t expected, const tarn_al
         status = tarn_fail(err, TARN_CORRUPT, "the committable has %zu entries, not %llu", count,
                            (unsigned long long)expected);
     }
-    if (status == TARN_OK) {
-        *ret_entries = entries;
-        *ret_count = count;
-    }
+    if (status == TARN_OK) *ret_entries = entries;
     return status;
 }
 
@@ -107,9 +103,9 @@ tarn_status lake_committable_decode(tarn_slice bytes, const tarn_alloc *alloc, t
         tarn_slice body;
         uint64_t expected = 0;
         lake_entry *entries = NULL;
-        size_t count = 0;
         TARN_TRY(take_record(&bytes, &body, &expected, err));
-        TARN_TRY(decode_body(body, expected, alloc, arena, &entries, &count, err));
+        TARN_TRY(decode_body(body, expected, alloc, arena, &entries, err));
+        size_t count = (size_t)expected; // decode_body has checked it
         lake_entry *joined = tarn_arena_new(arena, lake_entry, all_count + count);
         if (joined == NULL) return tarn_fail(err, TARN_NO_MEMORY, "a committable");
         if (all_count > 0) memcpy(joined, all, all_count * sizeof *joined);

@@ -219,18 +219,17 @@ static tarn_status upgrade(compaction *c, const lake_entry *entry, int32_t top, 
     return add_entry(c, &moved, false, err);
 }
 
-static tarn_status compact_section(compaction *c, rolling_output *out, lake_run_file *files,
-                                   size_t count, tarn_error *err) {
-    const lake_entry *first = files[0].entry;
-    if (count == 1 && first->file.delete_row_count == 0) {
+static tarn_status compact_section(compaction *c, rolling_output *out, lake_file_list files,
+                                   tarn_error *err) {
+    const lake_entry *first = files.items[0].entry;
+    if (files.count == 1 && first->file.delete_row_count == 0) {
         return upgrade(c, first, out->target.level, err);
     }
-    lake_run *runs = NULL;
-    size_t run_count = 0;
-    TARN_TRY(lake_make_runs(c->table->schema, files, count, c->arena, &runs, &run_count, err));
-    TARN_TRY(merge_section(out, runs, run_count, err));
+    lake_run_list runs = {0};
+    TARN_TRY(lake_make_runs(c->table->schema, files, c->arena, &runs, err));
+    TARN_TRY(merge_section(out, runs.items, runs.count, err));
     TARN_TRY(finish_output(out, err));
-    for (size_t i = 0; i < count; i++) TARN_TRY(replace_entry(c, files[i].entry, err));
+    for (size_t i = 0; i < files.count; i++) TARN_TRY(replace_entry(c, files.items[i].entry, err));
     return TARN_OK;
 }
 
@@ -247,9 +246,9 @@ static tarn_status compact_keyed_bucket(compaction *c, const lake_entry *const *
     lake_run_file *files = tarn_arena_new(c->arena, lake_run_file, count);
     if (files == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu files", count);
     for (size_t i = 0; i < count; i++) files[i].entry = entries[i];
-    size_t *ends = NULL;
-    size_t sections = 0;
-    TARN_TRY(lake_cut_sections(c->table->schema, files, count, c->arena, &ends, &sections, err));
+    lake_sections sections = {0};
+    lake_file_list all = {files, count};
+    TARN_TRY(lake_cut_sections(c->table->schema, all, c->arena, &sections, err));
     rolling_output out = {.compaction = c,
                           .target = {.partition = entries[0]->partition,
                                      .bucket = entries[0]->bucket,
@@ -257,9 +256,10 @@ static tarn_status compact_keyed_bucket(compaction *c, const lake_entry *const *
                                      .level = top_level(c, entries, count),
                                      .source = 1}};
     tarn_status status = TARN_OK;
-    for (size_t i = 0; i < sections && status == TARN_OK; i++) {
-        size_t begin = i == 0 ? 0 : ends[i - 1];
-        status = compact_section(c, &out, files + begin, ends[i] - begin, err);
+    for (size_t i = 0; i < sections.count && status == TARN_OK; i++) {
+        size_t begin = i == 0 ? 0 : sections.ends[i - 1];
+        lake_file_list section = {files + begin, sections.ends[i] - begin};
+        status = compact_section(c, &out, section, err);
     }
     lake_data_writer_free(out.file);
     return status;

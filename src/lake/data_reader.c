@@ -45,8 +45,8 @@ static tarn_status open_file(tarn_table *table, const lake_entry *entry, lake_da
     }
     tarn_slice directory;
     tarn_slice path;
-    TARN_TRY(lake_bucket_path(table, table->schema, entry->partition, entry->bucket, &reader->arena,
-                              &directory, err));
+    TARN_TRY(
+        lake_bucket_path(table, entry->partition, entry->bucket, &reader->arena, &directory, err));
     if (!tarn_arena_printf(&reader->arena, &path, TARN_SLICE_FMT "/" TARN_SLICE_FMT,
                            TARN_SLICE_ARG(directory), TARN_SLICE_ARG(name))) {
         return tarn_fail(err, TARN_NO_MEMORY, "a path");

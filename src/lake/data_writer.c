@@ -98,7 +98,7 @@ static tarn_status start(lake_data_writer *writer, tarn_error *err) {
     tarn_slice uuid;
     tarn_slice directory;
     TARN_TRY(lake_uuid(table, &writer->arena, &uuid, err));
-    TARN_TRY(lake_bucket_path(table, table->schema, writer->target.partition, writer->target.bucket,
+    TARN_TRY(lake_bucket_path(table, writer->target.partition, writer->target.bucket,
                               &writer->arena, &directory, err));
     if (!tarn_arena_printf(
             &writer->arena, &writer->name, TARN_SLICE_FMT TARN_SLICE_FMT "-0.parquet",
@@ -143,12 +143,11 @@ uint64_t lake_data_writer_bytes(const lake_data_writer *writer) {
 }
 
 static tarn_status take_stats(const tarn_parquet_stats *from, size_t length, bool wants_bounds,
-                              tarn_type type, tarn_arena *arena, lake_column_stats *ret_stats,
-                              tarn_error *err) {
+                              tarn_arena *arena, lake_column_stats *ret_stats, tarn_error *err) {
     lake_column_stats stats = {from->min, from->max, from->null_count};
     if (!wants_bounds) {
-        stats.min = tarn_value_null(type);
-        stats.max = tarn_value_null(type);
+        stats.min = tarn_value_null(from->min.type);
+        stats.max = tarn_value_null(from->max.type);
     }
     TARN_TRY(lake_stats_truncate(&stats, length, arena, err));
     *ret_stats = stats;
@@ -160,12 +159,9 @@ static tarn_status key_stats(const lake_schema *schema, const tarn_parquet_summa
     lake_column_stats *stats = tarn_arena_new(arena, lake_column_stats, schema->key.count);
     if (stats == NULL) return tarn_fail(err, TARN_NO_MEMORY, "statistics");
     for (size_t i = 0; i < schema->key.count; i++) {
-        tarn_type type = schema->fields[schema->key.indices[i]].type.type;
-        TARN_TRY(
-            take_stats(&summary->columns[i], KEY_STATS_LENGTH, true, type, arena, &stats[i], err));
+        TARN_TRY(take_stats(&summary->columns[i], KEY_STATS_LENGTH, true, arena, &stats[i], err));
     }
-    return lake_stats_encode(schema, schema->key.indices, schema->key.count, stats, arena,
-                             ret_stats, err);
+    return lake_stats_encode(schema, &schema->key, stats, arena, ret_stats, err);
 }
 
 static tarn_status value_stats(const lake_schema *schema, const tarn_parquet_summary *summary,
@@ -180,16 +176,18 @@ static tarn_status value_stats(const lake_schema *schema, const tarn_parquet_sum
         return TARN_OK;
     }
     lake_column_stats *stats = tarn_arena_new(arena, lake_column_stats, count);
-    size_t *columns = tarn_arena_new(arena, size_t, count);
-    if (stats == NULL || columns == NULL) return tarn_fail(err, TARN_NO_MEMORY, "statistics");
+    lake_columns columns = {tarn_arena_new(arena, size_t, count), count};
+    if (stats == NULL || columns.indices == NULL) {
+        return tarn_fail(err, TARN_NO_MEMORY, "statistics");
+    }
     size_t length = options->stats_mode == LAKE_STATS_TRUNCATE ? options->stats_length : SIZE_MAX;
     bool wants_bounds = options->stats_mode != LAKE_STATS_COUNTS;
     for (size_t i = 0; i < count; i++) {
-        columns[i] = i;
-        TARN_TRY(take_stats(&summary->columns[first + i], length, wants_bounds,
-                            schema->fields[i].type.type, arena, &stats[i], err));
+        columns.indices[i] = i;
+        TARN_TRY(
+            take_stats(&summary->columns[first + i], length, wants_bounds, arena, &stats[i], err));
     }
-    return lake_stats_encode(schema, columns, count, stats, arena, &file->value_stats, err);
+    return lake_stats_encode(schema, &columns, stats, arena, &file->value_stats, err);
 }
 
 static tarn_status describe(const lake_data_writer *writer, const tarn_parquet_summary *summary,
@@ -257,8 +255,8 @@ tarn_status lake_remove_data_file(tarn_table *table, const lake_entry *entry, ta
     tarn_arena_init(&scratch, table->alloc, SIZE_MAX);
     tarn_slice directory;
     tarn_slice path;
-    tarn_status status = lake_bucket_path(table, table->schema, entry->partition, entry->bucket,
-                                          &scratch, &directory, err);
+    tarn_status status =
+        lake_bucket_path(table, entry->partition, entry->bucket, &scratch, &directory, err);
     if (status == TARN_OK &&
         !tarn_arena_printf(&scratch, &path, TARN_SLICE_FMT "/" TARN_SLICE_FMT,
                            TARN_SLICE_ARG(directory), TARN_SLICE_ARG(entry->file.name))) {

@@ -171,7 +171,7 @@ static int by_bucket_and_level(const void *a, const void *b) {
 }
 
 static tarn_status check_bucket_counts(const lake_entry **entries, size_t count, tarn_error *err) {
-    qsort(entries, count, sizeof *entries, by_partition);
+    qsort(entries, count, sizeof(void *), by_partition);
     for (size_t i = 1; i < count; i++) {
         const lake_entry *a = entries[i - 1];
         const lake_entry *b = entries[i];
@@ -208,7 +208,7 @@ static tarn_status check_level(const lake_schema *schema, const lake_entry *cons
 
 static tarn_status check_levels(const lake_schema *schema, const lake_entry **entries, size_t count,
                                 tarn_error *err) {
-    qsort(entries, count, sizeof *entries, by_bucket_and_level);
+    qsort(entries, count, sizeof(void *), by_bucket_and_level);
     size_t begin = 0;
     while (begin < count) {
         size_t end = begin + 1;
@@ -221,18 +221,17 @@ static tarn_status check_levels(const lake_schema *schema, const lake_entry **en
     return TARN_OK;
 }
 
-tarn_status lake_check_conflicts(const lake_schema *schema, const lake_entry *const *base,
-                                 size_t base_count, const lake_entry *const *delta,
-                                 size_t delta_count, bool may_change_buckets, tarn_arena *scratch,
-                                 tarn_error *err) {
+tarn_status lake_check_conflicts(const lake_schema *schema, lake_entry_view base,
+                                 lake_entry_view delta, bool may_change_buckets,
+                                 tarn_arena *scratch, tarn_error *err) {
     lake_fold alone;
     lake_fold_init(&alone, scratch);
-    for (size_t i = 0; i < delta_count; i++) TARN_TRY(lake_fold_add(&alone, delta[i], err));
+    for (size_t i = 0; i < delta.count; i++) TARN_TRY(lake_fold_add(&alone, delta.items[i], err));
 
     lake_fold fold;
     lake_fold_init(&fold, scratch);
-    for (size_t i = 0; i < base_count; i++) TARN_TRY(lake_fold_add(&fold, base[i], err));
-    for (size_t i = 0; i < delta_count; i++) TARN_TRY(lake_fold_add(&fold, delta[i], err));
+    for (size_t i = 0; i < base.count; i++) TARN_TRY(lake_fold_add(&fold, base.items[i], err));
+    for (size_t i = 0; i < delta.count; i++) TARN_TRY(lake_fold_add(&fold, delta.items[i], err));
 
     const lake_entry **entries = NULL;
     size_t count = 0;

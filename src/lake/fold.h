@@ -30,14 +30,17 @@ const lake_entry *lake_fold_find(const lake_fold *fold, const lake_entry *entry)
 TARN_MUST_USE tarn_status lake_fold_entries(const lake_fold *fold, const lake_entry ***ret_entries,
                                             size_t *ret_count, tarn_error *err);
 
+typedef struct lake_entry_view {
+    const lake_entry *const *items;
+    size_t count;
+} lake_entry_view;
+
 // Checks that `delta` can be committed on top of the live files `base`: the files it deletes are
 // there, those it adds are not, bucket counts agree (unless `may_change_buckets`), and no level of
 // a bucket gets overlapping keys. TARN_CONFLICT says which file is in the way.
-TARN_MUST_USE tarn_status lake_check_conflicts(const lake_schema *schema,
-                                               const lake_entry *const *base, size_t base_count,
-                                               const lake_entry *const *delta, size_t delta_count,
-                                               bool may_change_buckets, tarn_arena *scratch,
-                                               tarn_error *err);
+TARN_MUST_USE tarn_status lake_check_conflicts(const lake_schema *schema, lake_entry_view base,
+                                               lake_entry_view delta, bool may_change_buckets,
+                                               tarn_arena *scratch, tarn_error *err);
 
 // Compares two serialised keys of the table. TARN_CORRUPT when one is not a key.
 TARN_MUST_USE tarn_status lake_key_compare(const lake_schema *schema, tarn_slice a, tarn_slice b,

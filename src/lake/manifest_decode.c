@@ -107,14 +107,15 @@ static tarn_status nested(const record_reader *reader, const char *name,
 }
 
 static tarn_status read_stats(const record_reader *outer, const char *name, lake_stats *stats) {
-    record_reader reader;
+    record_reader reader = {0};
     TARN_TRY(nested(outer, name, &reader));
     TARN_TRY(read_bytes(&reader, "_MIN_VALUES", true, &stats->min));
     TARN_TRY(read_bytes(&reader, "_MAX_VALUES", true, &stats->max));
     const tarn_avro_value *counts = optional_field(&reader, "_NULL_COUNTS");
     if (counts == NULL) return TARN_OK;
-    if (counts->kind != TARN_AVRO_ARRAY)
+    if (counts->kind != TARN_AVRO_ARRAY) {
         return field_fault(&reader, "_NULL_COUNTS", "not an array");
+    }
     int64_t *numbers = tarn_arena_new(reader.arena, int64_t, counts->count);
     if (numbers == NULL) return tarn_fail(reader.err, TARN_NO_MEMORY, "null counts");
     for (size_t i = 0; i < counts->count; i++) {
@@ -153,7 +154,7 @@ static tarn_status read_file_optionals(const record_reader *reader, lake_file *f
 }
 
 static tarn_status read_file(const record_reader *outer, lake_file *file) {
-    record_reader reader;
+    record_reader reader = {0};
     TARN_TRY(nested(outer, "_FILE", &reader));
     *file = (lake_file){.created_ms = LAKE_UNKNOWN,
                         .delete_row_count = LAKE_UNKNOWN,
@@ -284,7 +285,7 @@ tarn_status lake_manifest_list_decode(tarn_object *object, tarn_arena *arena,
     lake_manifest *manifests = tarn_arena_new(arena, lake_manifest, file.datum_count);
     if (manifests == NULL) return tarn_fail(err, TARN_NO_MEMORY, "a manifest list");
     for (size_t i = 0; i < file.datum_count; i++) {
-        record_reader reader;
+        record_reader reader = {0};
         tarn_status status = record_at(&file, i, arena, err, &reader);
         if (status == TARN_OK) status = read_manifest_line(&reader, &manifests[i]);
         TARN_TRY(in_file(object, i, status, err));
@@ -345,7 +346,7 @@ tarn_status lake_manifest_decode(tarn_object *object, tarn_arena *arena, lake_en
     if (entries == NULL) return tarn_fail(err, TARN_NO_MEMORY, "a manifest");
     bool all_plain = true;
     for (size_t i = 0; i < file.datum_count; i++) {
-        record_reader reader;
+        record_reader reader = {0};
         tarn_status status = record_at(&file, i, arena, err, &reader);
         if (status == TARN_OK) status = read_entry(&reader, &entries[i]);
         TARN_TRY(in_file(object, i, status, err));
@@ -365,7 +366,7 @@ tarn_status lake_index_manifest_decode(tarn_object *object, tarn_arena *arena,
     lake_index_entry *entries = tarn_arena_new(arena, lake_index_entry, file.datum_count);
     if (entries == NULL) return tarn_fail(err, TARN_NO_MEMORY, "an index manifest");
     for (size_t i = 0; i < file.datum_count; i++) {
-        record_reader reader;
+        record_reader reader = {0};
         tarn_status status = record_at(&file, i, arena, err, &reader);
         if (status == TARN_OK) status = read_index_entry(&reader, &entries[i]);
         TARN_TRY(in_file(object, i, status, err));

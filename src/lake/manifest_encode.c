@@ -200,23 +200,26 @@ static tarn_status manifest_value(const lake_manifest *manifest, tarn_arena *are
 
 // ---- whole files ----
 
-// Datum i of a container that is being written.
-typedef tarn_status (*datum_source)(const void *items, size_t index, tarn_arena *arena,
-                                    tarn_avro_value *ret_value, tarn_error *err);
+// What a container is made of: a function that gives datum i.
+typedef struct datum_list {
+    tarn_status (*at)(const void *items, size_t index, tarn_arena *arena,
+                      tarn_avro_value *ret_value, tarn_error *err);
+    const void *items;
+    size_t count;
+} datum_list;
 
 static tarn_status encode_container(tarn_slice schema, const lake_avro_options *options,
-                                    datum_source source, const void *items, size_t count,
-                                    tarn_buffer *out, tarn_error *err) {
+                                    datum_list data, tarn_buffer *out, tarn_error *err) {
     const tarn_alloc *alloc = out->alloc == NULL ? &tarn_alloc_libc : out->alloc;
     tarn_arena datum_arena;
     tarn_arena_init(&datum_arena, alloc, SIZE_MAX);
     tarn_avro_writer *writer = NULL;
     tarn_status status = tarn_avro_writer_new(alloc, schema, options->codec, options->level,
                                               options->sync_marker, out, &writer, err);
-    for (size_t i = 0; i < count && status == TARN_OK; i++) {
+    for (size_t i = 0; i < data.count && status == TARN_OK; i++) {
         tarn_avro_value datum;
         tarn_arena_clear(&datum_arena);
-        status = source(items, i, &datum_arena, &datum, err);
+        status = data.at(data.items, i, &datum_arena, &datum, err);
         if (status == TARN_OK) status = tarn_avro_writer_append(writer, &datum, err);
     }
     if (status == TARN_OK) status = tarn_avro_writer_finish(writer, err);
@@ -239,12 +242,13 @@ static tarn_status entry_at(const void *items, size_t index, tarn_arena *arena,
 tarn_status lake_manifest_list_encode(const lake_manifest *manifests, size_t count,
                                       const lake_avro_options *options, tarn_buffer *out,
                                       tarn_error *err) {
-    return encode_container(TARN_LIT(LIST_SCHEMA), options, manifest_at, manifests, count, out,
-                            err);
+    return encode_container(TARN_LIT(LIST_SCHEMA), options,
+                            (datum_list){manifest_at, manifests, count}, out, err);
 }
 
 tarn_status lake_manifest_encode(const lake_entry *const *entries, size_t count,
                                  const lake_avro_options *options, tarn_buffer *out,
                                  tarn_error *err) {
-    return encode_container(TARN_LIT(MANIFEST_SCHEMA), options, entry_at, entries, count, out, err);
+    return encode_container(TARN_LIT(MANIFEST_SCHEMA), options,
+                            (datum_list){entry_at, entries, count}, out, err);
 }

@@ -110,7 +110,7 @@ static tarn_status describe(lake_manifest_writer *writer, const lake_entry *cons
         }
     }
     manifest->has_bounds = count > 0;
-    return lake_stats_encode(schema, schema->partition.indices, keys, stats, writer->arena,
+    return lake_stats_encode(schema, &schema->partition, stats, writer->arena,
                              &manifest->partition_stats, err);
 }
 

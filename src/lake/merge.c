@@ -379,14 +379,14 @@ static tarn_status gather(lake_merge *merge, tarn_error *err) {
     size_t count = wanted + (merge->options.system_columns ? 2 : 0);
     tarn_vector *columns = tarn_arena_new(&merge->batch_arena, tarn_vector, count);
     if (columns == NULL) return tarn_fail(err, TARN_NO_MEMORY, "rows");
+    lake_rows rows = {merge->chunks, merge->refs, merge->ref_count};
     for (size_t i = 0; i < count; i++) {
         bool is_system = i >= wanted;
         size_t from = is_system ? merge->sequence_at + (i - wanted) : i;
         tarn_type type = !is_system
                              ? schema->fields[merge->options.columns[i]].type.type
                              : tarn_type_of(i == wanted ? TARN_TYPE_BIGINT : TARN_TYPE_SMALLINT);
-        TARN_TRY(lake_rows_gather(merge->chunks, from, type, merge->refs, merge->ref_count,
-                                  &merge->batch_arena, &columns[i], err));
+        TARN_TRY(lake_rows_gather(&rows, from, type, &merge->batch_arena, &columns[i], err));
     }
     merge->output = (tarn_chunk){.row_count = merge->ref_count,
                                  .column_count = count,

@@ -41,8 +41,8 @@ static tarn_status use_in_directory(sweep *s, tarn_slice directory, tarn_slice n
 // Deleted files too: older snapshots still have them.
 static tarn_status use_entry(sweep *s, const lake_entry *entry, tarn_error *err) {
     tarn_slice directory;
-    TARN_TRY(lake_bucket_path(s->table, s->table->schema, entry->partition, entry->bucket, s->arena,
-                              &directory, err));
+    TARN_TRY(
+        lake_bucket_path(s->table, entry->partition, entry->bucket, s->arena, &directory, err));
     TARN_TRY(use_in_directory(s, directory, entry->file.name, err));
     for (size_t i = 0; i < entry->file.extra_file_count; i++) {
         TARN_TRY(use_in_directory(s, directory, entry->file.extra_files[i], err));
@@ -103,13 +103,12 @@ static tarn_status use_snapshot(sweep *s, const lake_snapshot *snapshot, tarn_er
 }
 
 static tarn_status use_snapshots(sweep *s, tarn_error *err) {
-    int64_t *ids = NULL;
-    size_t count = 0;
-    TARN_TRY(lake_snapshot_ids(s->table, s->arena, &ids, &count, err));
-    for (size_t i = 0; i < count; i++) {
+    lake_numbers ids = {0};
+    TARN_TRY(lake_snapshot_ids(s->table, s->arena, &ids, err));
+    for (size_t i = 0; i < ids.count; i++) {
         lake_snapshot snapshot;
         bool found = false;
-        TARN_TRY(lake_snapshot_read(s->table, ids[i], s->arena, &snapshot, &found, err));
+        TARN_TRY(lake_snapshot_read(s->table, ids.items[i], s->arena, &snapshot, &found, err));
         if (found) TARN_TRY(use_snapshot(s, &snapshot, err));
     }
     return TARN_OK;

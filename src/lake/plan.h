@@ -59,17 +59,32 @@ TARN_MUST_USE tarn_status lake_scan_add_part(tarn_table_scan *scan, const lake_p
 TARN_MUST_USE tarn_status lake_scan_add_file(tarn_table_scan *scan, const lake_entry *entry,
                                              const roaring_bitmap_t *deleted, tarn_error *err);
 
+typedef struct lake_file_list {
+    lake_run_file *items;
+    size_t count;
+} lake_file_list;
+
+typedef struct lake_run_list {
+    lake_run *items;
+    size_t count;
+} lake_run_list;
+
+typedef struct lake_sections {
+    size_t *ends; // section i is [ends[i - 1], ends[i]) of the files, the first begins at 0
+    size_t count;
+} lake_sections;
+
 // Sorts files into sorted runs, oldest first: levels from the top down, then files of level 0, each
-// a run of its own, by sequence number. The array `files` is reordered.
-TARN_MUST_USE tarn_status lake_make_runs(const lake_schema *schema, lake_run_file *files,
-                                         size_t count, tarn_arena *arena, lake_run **ret_runs,
-                                         size_t *ret_count, tarn_error *err);
+// a run of its own, by sequence number. The files are reordered.
+TARN_MUST_USE tarn_status lake_make_runs(const lake_schema *schema, lake_file_list files,
+                                         tarn_arena *arena, lake_run_list *ret_runs,
+                                         tarn_error *err);
 
 // Reorders files by their least key and cuts them into sections: maximal groups whose key ranges
-// overlap. ends[i] is the end of section i.
-TARN_MUST_USE tarn_status lake_cut_sections(const lake_schema *schema, lake_run_file *files,
-                                            size_t count, tarn_arena *arena, size_t **ret_ends,
-                                            size_t *ret_count, tarn_error *err);
+// overlap.
+TARN_MUST_USE tarn_status lake_cut_sections(const lake_schema *schema, lake_file_list files,
+                                            tarn_arena *arena, lake_sections *ret_sections,
+                                            tarn_error *err);
 
 // Sorts entries by partition and bucket.
 void lake_sort_by_bucket(const lake_entry **entries, size_t count);

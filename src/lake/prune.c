@@ -27,8 +27,9 @@ typedef struct decoded_stats {
 } decoded_stats;
 
 static tarn_status decode_stats(const lake_schema *schema, const lake_stats *stats,
-                                const size_t *fields, size_t count, tarn_arena *arena,
+                                const lake_columns *fields, tarn_arena *arena,
                                 decoded_stats *ret_decoded, tarn_error *err) {
+    size_t count = fields->count;
     *ret_decoded = (decoded_stats){0};
     size_t min_arity = 0;
     size_t max_arity = 0;
@@ -43,7 +44,7 @@ static tarn_status decode_stats(const lake_schema *schema, const lake_stats *sta
     if (types == NULL || decoded.min == NULL || decoded.max == NULL) {
         return tarn_fail(err, TARN_NO_MEMORY, "statistics");
     }
-    for (size_t i = 0; i < count; i++) types[i] = stats_type(&schema->fields[fields[i]]);
+    for (size_t i = 0; i < count; i++) types[i] = stats_type(&schema->fields[fields->indices[i]]);
     TARN_TRY(tarn_binrow_deserialize(stats->min, types, count, decoded.min, err));
     TARN_TRY(tarn_binrow_deserialize(stats->max, types, count, decoded.max, err));
     if (stats->null_count_count == count) decoded.null_counts = stats->null_counts;
@@ -58,9 +59,9 @@ static tarn_value plain_value(tarn_value value, const lake_field *field) {
 
 // Enters what is known of field `fields[i]` of the file under the table's column with its id.
 static void spread(const lake_schema *table_schema, const lake_schema *file_schema,
-                   const decoded_stats *decoded, const size_t *fields, tarn_bounds *bounds) {
+                   const decoded_stats *decoded, const lake_columns *fields, tarn_bounds *bounds) {
     for (size_t i = 0; i < decoded->count; i++) {
-        const lake_field *field = &file_schema->fields[fields[i]];
+        const lake_field *field = &file_schema->fields[fields->indices[i]];
         ptrdiff_t column = lake_schema_find_id(table_schema, field->id);
         if (column < 0 || field->type.kind == LAKE_OTHER) continue;
         tarn_type type = table_schema->fields[column].type.type;
@@ -72,23 +73,22 @@ static void spread(const lake_schema *table_schema, const lake_schema *file_sche
 
 // Which fields of the file's schema the value statistics are about.
 static tarn_status stats_fields(const lake_schema *schema, const lake_file *file, tarn_arena *arena,
-                                size_t **ret_fields, size_t *ret_count, tarn_error *err) {
+                                lake_columns *ret_fields, tarn_error *err) {
     bool all = file->value_stat_cols == NULL;
     size_t count = all ? schema->definition.schema.field_count : file->value_stat_col_count;
-    size_t *fields = tarn_arena_new(arena, size_t, count);
-    if (fields == NULL) return tarn_fail(err, TARN_NO_MEMORY, "statistics");
+    lake_columns fields = {tarn_arena_new(arena, size_t, count), count};
+    if (fields.indices == NULL) return tarn_fail(err, TARN_NO_MEMORY, "statistics");
     for (size_t i = 0; i < count; i++) {
         ptrdiff_t field =
             all ? (ptrdiff_t)i
                 : tarn_schema_find(&schema->definition.schema, file->value_stat_cols[i]);
         if (field < 0) {
-            *ret_count = 0; // a name from nowhere: use none of it
-            return TARN_OK;
+            fields.count = 0; // a name from nowhere: use none of it
+            break;
         }
-        fields[i] = (size_t)field;
+        fields.indices[i] = (size_t)field;
     }
     *ret_fields = fields;
-    *ret_count = count;
     return TARN_OK;
 }
 
@@ -140,17 +140,15 @@ tarn_status lake_file_bounds(tarn_table *table, const lake_entry *entry, tarn_ar
         // A column that came later holds only nulls here.
         if (lake_schema_find_id(file_schema, schema->fields[i].id) < 0) bounds[i].null_count = rows;
     }
-    size_t *fields = NULL;
-    size_t field_count = 0;
+    lake_columns fields = {0};
     decoded_stats decoded;
-    TARN_TRY(stats_fields(file_schema, &entry->file, arena, &fields, &field_count, err));
-    TARN_TRY(decode_stats(file_schema, &entry->file.value_stats, fields, field_count, arena,
-                          &decoded, err));
-    spread(schema, file_schema, &decoded, fields, bounds);
+    TARN_TRY(stats_fields(file_schema, &entry->file, arena, &fields, err));
+    TARN_TRY(decode_stats(file_schema, &entry->file.value_stats, &fields, arena, &decoded, err));
+    spread(schema, file_schema, &decoded, &fields, bounds);
     if (lake_schema_is_keyed(file_schema)) {
-        TARN_TRY(decode_stats(file_schema, &entry->file.key_stats, file_schema->key.indices,
-                              file_schema->key.count, arena, &decoded, err));
-        spread(schema, file_schema, &decoded, file_schema->key.indices, bounds);
+        TARN_TRY(decode_stats(file_schema, &entry->file.key_stats, &file_schema->key, arena,
+                              &decoded, err));
+        spread(schema, file_schema, &decoded, &file_schema->key, bounds);
     }
     TARN_TRY(spread_partition(schema, entry, arena, bounds, err));
     *ret_bounds = bounds;
@@ -281,8 +279,8 @@ static bool keep_manifest(void *context, const lake_manifest *manifest) {
     decoded_stats decoded;
     tarn_bounds *bounds = tarn_arena_new(pruner->arena, tarn_bounds, schema->partition.count);
     if (bounds == NULL ||
-        decode_stats(schema, &manifest->partition_stats, schema->partition.indices,
-                     schema->partition.count, pruner->arena, &decoded, NULL) != TARN_OK ||
+        decode_stats(schema, &manifest->partition_stats, &schema->partition, pruner->arena,
+                     &decoded, NULL) != TARN_OK ||
         decoded.count == 0) {
         return true;
     }

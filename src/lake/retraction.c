@@ -57,7 +57,7 @@ static tarn_status new_partition(lake_retraction *retraction, size_t number, tar
         partition_deletes **grown =
             tarn_arena_new(&retraction->arena, partition_deletes *, capacity);
         if (grown == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu partitions", capacity);
-        if (number > 0) memcpy(grown, retraction->deletes, number * sizeof *grown);
+        if (number > 0) memcpy(grown, retraction->deletes, number * sizeof(void *));
         retraction->deletes = grown;
         retraction->capacity = capacity;
     }
@@ -142,13 +142,15 @@ typedef struct file_pass {
     lake_retraction *retraction;
     partition_deletes *deletes;
     const lake_entry *entry;
+    size_t own_index; // among the writer's entries; SIZE_MAX: a file of the table
+    tarn_arena *scratch;
     roaring_bitmap_t *found; // positions of the rows to leave out
 } file_pass;
 
 static tarn_status open_rows(const file_pass *pass, const roaring_bitmap_t *deleted,
-                             tarn_arena *arena, lake_data_reader **ret_reader, tarn_error *err) {
+                             lake_data_reader **ret_reader, tarn_error *err) {
     size_t count = column_count(pass->retraction);
-    size_t *columns = tarn_arena_new(arena, size_t, count);
+    size_t *columns = tarn_arena_new(pass->scratch, size_t, count);
     if (columns == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu columns", count);
     for (size_t i = 0; i < count; i++) columns[i] = i;
     lake_data_reader_options options = {.columns = columns,
@@ -178,9 +180,9 @@ static tarn_status match_chunk(file_pass *pass, const tarn_chunk *chunk, uint64_
     return TARN_OK;
 }
 
-static tarn_status find_rows(file_pass *pass, tarn_arena *scratch, tarn_error *err) {
+static tarn_status find_rows(file_pass *pass, tarn_error *err) {
     lake_data_reader *reader = NULL;
-    TARN_TRY(open_rows(pass, NULL, scratch, &reader, err));
+    TARN_TRY(open_rows(pass, NULL, &reader, err));
     tarn_status status = TARN_OK;
     while (status == TARN_OK && pass->deletes->total > 0) {
         const tarn_chunk *chunk = NULL;
@@ -195,10 +197,9 @@ static tarn_status find_rows(file_pass *pass, tarn_arena *scratch, tarn_error *e
 
 // ---- rewriting ----
 
-static tarn_status copy_rows(const file_pass *pass, lake_data_writer *writer, tarn_arena *scratch,
-                             tarn_error *err) {
+static tarn_status copy_rows(const file_pass *pass, lake_data_writer *writer, tarn_error *err) {
     lake_data_reader *reader = NULL;
-    TARN_TRY(open_rows(pass, pass->found, scratch, &reader, err));
+    TARN_TRY(open_rows(pass, pass->found, &reader, err));
     tarn_status status = TARN_OK;
     while (status == TARN_OK) {
         const tarn_chunk *chunk = NULL;
@@ -211,8 +212,7 @@ static tarn_status copy_rows(const file_pass *pass, lake_data_writer *writer, ta
 }
 
 // The file without the rows that were found, as a new file.
-static tarn_status rewrite(const file_pass *pass, tarn_arena *scratch, lake_entry *ret_entry,
-                           tarn_error *err) {
+static tarn_status rewrite(const file_pass *pass, lake_entry *ret_entry, tarn_error *err) {
     const lake_entry *old = pass->entry;
     lake_file_target target = {.partition = old->partition,
                                .bucket = old->bucket,
@@ -224,7 +224,7 @@ static tarn_status rewrite(const file_pass *pass, tarn_arena *scratch, lake_entr
                              .max_sequence = old->file.max_sequence};
     lake_data_writer *writer = NULL;
     TARN_TRY(lake_data_writer_new(pass->retraction->base.table, &target, &writer, err));
-    tarn_status status = copy_rows(pass, writer, scratch, err);
+    tarn_status status = copy_rows(pass, writer, err);
     if (status == TARN_OK) {
         status =
             lake_data_writer_finish(writer, &facts, pass->retraction->base.arena, ret_entry, err);
@@ -234,9 +234,10 @@ static tarn_status rewrite(const file_pass *pass, tarn_arena *scratch, lake_entr
 }
 
 // A file of the table gets a DELETE; one of this writer is simply forgotten and removed.
-static tarn_status replace_file(const file_pass *pass, size_t own_index,
-                                const lake_entry *new_entry, tarn_error *err) {
+static tarn_status replace_file(const file_pass *pass, const lake_entry *new_entry,
+                                tarn_error *err) {
     lake_entry_list *entries = pass->retraction->base.entries;
+    size_t own_index = pass->own_index;
     if (own_index != SIZE_MAX) {
         lake_entry old = entries->items[own_index];
         if (new_entry != NULL) {
@@ -253,30 +254,26 @@ static tarn_status replace_file(const file_pass *pass, size_t own_index,
     return new_entry == NULL ? TARN_OK : lake_entry_list_add(entries, new_entry, err);
 }
 
-// Takes what it can from one file. *ret_emptied: an own file is gone altogether.
-static tarn_status apply_to_file(lake_retraction *retraction, partition_deletes *deletes,
-                                 const lake_entry *entry, size_t own_index, tarn_arena *scratch,
-                                 bool *ret_emptied, tarn_error *err) {
+// Takes what it can from one file. *ret_emptied: nothing of it is left.
+static tarn_status apply_to_file(file_pass *pass, bool *ret_emptied, tarn_error *err) {
     bool matters = false;
     *ret_emptied = false;
-    TARN_TRY(may_hold(retraction, deletes, entry, scratch, &matters, err));
+    TARN_TRY(may_hold(pass->retraction, pass->deletes, pass->entry, pass->scratch, &matters, err));
     if (!matters) return TARN_OK;
-    lake_entry old = *entry; // the list may move while entries are added
-    file_pass pass = {.retraction = retraction, .deletes = deletes, .entry = &old};
-    pass.found = roaring_bitmap_create();
-    if (pass.found == NULL) return tarn_fail(err, TARN_NO_MEMORY, "deleted rows");
-    tarn_status status = find_rows(&pass, scratch, err);
-    uint64_t found = roaring_bitmap_get_cardinality(pass.found);
+    lake_entry old = *pass->entry; // the list may move while entries are added
+    pass->entry = &old;
+    pass->found = roaring_bitmap_create();
+    if (pass->found == NULL) return tarn_fail(err, TARN_NO_MEMORY, "deleted rows");
+    tarn_status status = find_rows(pass, err);
+    uint64_t found = roaring_bitmap_get_cardinality(pass->found);
     if (status == TARN_OK && found > 0) {
         bool is_emptied = found == (uint64_t)old.file.row_count;
         lake_entry rewritten;
-        if (!is_emptied) status = rewrite(&pass, scratch, &rewritten, err);
-        if (status == TARN_OK) {
-            status = replace_file(&pass, own_index, is_emptied ? NULL : &rewritten, err);
-        }
+        if (!is_emptied) status = rewrite(pass, &rewritten, err);
+        if (status == TARN_OK) status = replace_file(pass, is_emptied ? NULL : &rewritten, err);
         *ret_emptied = is_emptied;
     }
-    roaring_bitmap_free(pass.found);
+    roaring_bitmap_free(pass->found);
     return status;
 }
 
@@ -287,7 +284,12 @@ static tarn_status apply_to_own(lake_retraction *retraction, partition_deletes *
         bool emptied = false;
         const lake_entry *entry = &entries->items[i];
         if (entry->kind == LAKE_ADD && tarn_slice_equal(entry->partition, partition)) {
-            TARN_TRY(apply_to_file(retraction, deletes, entry, i, scratch, &emptied, err));
+            file_pass pass = {.retraction = retraction,
+                              .deletes = deletes,
+                              .entry = entry,
+                              .own_index = i,
+                              .scratch = scratch};
+            TARN_TRY(apply_to_file(&pass, &emptied, err));
         }
         if (!emptied) i++; // else the last entry moved here
     }
@@ -300,9 +302,13 @@ static tarn_status apply_to_live(lake_retraction *retraction, const lake_live *l
         const lake_entry *entry = live->entries[i];
         size_t number = lake_bytemap_find(&retraction->partitions, entry->partition);
         if (number == LAKE_BYTEMAP_ABSENT || retraction->deletes[number]->total == 0) continue;
+        file_pass pass = {.retraction = retraction,
+                          .deletes = retraction->deletes[number],
+                          .entry = entry,
+                          .own_index = SIZE_MAX,
+                          .scratch = scratch};
         bool emptied = false;
-        TARN_TRY(apply_to_file(retraction, retraction->deletes[number], entry, SIZE_MAX, scratch,
-                               &emptied, err));
+        TARN_TRY(apply_to_file(&pass, &emptied, err));
     }
     return TARN_OK;
 }

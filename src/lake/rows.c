@@ -1,50 +1,44 @@
 #include "lake/rows.h"
 
-#define SIZED_GATHER(name, value_type)                                                            \
-    static void name(const tarn_chunk *const *chunks, size_t column, const lake_row_ref *refs,    \
-                     size_t count, value_type *restrict out) {                                    \
-        for (size_t i = 0; i < count; i++) {                                                      \
-            const tarn_vector *from = &chunks[refs[i].chunk]->columns[column];                    \
-            if (tarn_vector_is_null(from, refs[i].row)) {                                         \
-                memset(&out[i], 0, sizeof out[i]);                                                \
-            } else {                                                                              \
-                memcpy(&out[i], tarn_vector_at(from, refs[i].row, sizeof out[i]), sizeof out[i]); \
-            }                                                                                     \
-        }                                                                                         \
+// The width is a constant where this is called, so that each copy becomes one move.
+static inline void gather_width(const lake_rows *rows, size_t column, size_t width,
+                                uint8_t *restrict out) {
+    for (size_t i = 0; i < rows->count; i++) {
+        lake_row_ref ref = rows->refs[i];
+        const tarn_vector *from = &rows->chunks[ref.chunk]->columns[column];
+        if (tarn_vector_is_null(from, ref.row)) {
+            memset(out + i * width, 0, width);
+        } else {
+            memcpy(out + i * width, tarn_vector_at(from, ref.row, width), width);
+        }
     }
+}
 
-SIZED_GATHER(gather_1, uint8_t)
-SIZED_GATHER(gather_2, uint16_t)
-SIZED_GATHER(gather_4, uint32_t)
-SIZED_GATHER(gather_8, uint64_t)
-SIZED_GATHER(gather_16, tarn_string)
-
-static tarn_status gather_validity(const tarn_chunk *const *chunks, size_t column,
-                                   const lake_row_ref *refs, size_t count, tarn_arena *arena,
+static tarn_status gather_validity(const lake_rows *rows, size_t column, tarn_arena *arena,
                                    tarn_vector *vector, tarn_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        if (!tarn_vector_is_null(&chunks[refs[i].chunk]->columns[column], refs[i].row)) continue;
+    for (size_t i = 0; i < rows->count; i++) {
+        lake_row_ref ref = rows->refs[i];
+        if (!tarn_vector_is_null(&rows->chunks[ref.chunk]->columns[column], ref.row)) continue;
         if (vector->validity == NULL) {
-            TARN_TRY(tarn_vector_make_validity(vector, count, arena, err));
+            TARN_TRY(tarn_vector_make_validity(vector, rows->count, arena, err));
         }
         tarn_bitmap_unset(vector->validity, i);
     }
     return TARN_OK;
 }
 
-tarn_status lake_rows_gather(const tarn_chunk *const *chunks, size_t column, tarn_type type,
-                             const lake_row_ref *refs, size_t count, tarn_arena *arena,
-                             tarn_vector *ret_vector, tarn_error *err) {
+tarn_status lake_rows_gather(const lake_rows *rows, size_t column, tarn_type type,
+                             tarn_arena *arena, tarn_vector *ret_vector, tarn_error *err) {
     tarn_vector vector;
-    TARN_TRY(tarn_vector_init_flat(&vector, type, count, arena, err));
+    TARN_TRY(tarn_vector_init_flat(&vector, type, rows->count, arena, err));
     switch (tarn_type_width(type)) {
-    case 1: gather_1(chunks, column, refs, count, vector.data); break;
-    case 2: gather_2(chunks, column, refs, count, vector.data); break;
-    case 4: gather_4(chunks, column, refs, count, vector.data); break;
-    case 8: gather_8(chunks, column, refs, count, vector.data); break;
-    default: gather_16(chunks, column, refs, count, vector.data); break;
+    case 1: gather_width(rows, column, 1, vector.data); break;
+    case 2: gather_width(rows, column, 2, vector.data); break;
+    case 4: gather_width(rows, column, 4, vector.data); break;
+    case 8: gather_width(rows, column, 8, vector.data); break;
+    default: gather_width(rows, column, 16, vector.data); break;
     }
-    TARN_TRY(gather_validity(chunks, column, refs, count, arena, &vector, err));
+    TARN_TRY(gather_validity(rows, column, arena, &vector, err));
     *ret_vector = vector;
     return TARN_OK;
 }

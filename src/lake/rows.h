@@ -10,10 +10,14 @@ typedef struct lake_row_ref {
     uint32_t row;
 } lake_row_ref;
 
-// A flat vector in `arena` with column `column` of the rows named by `refs`. Strings still view the
-// chunks' bytes.
-TARN_MUST_USE tarn_status lake_rows_gather(const tarn_chunk *const *chunks, size_t column,
-                                           tarn_type type, const lake_row_ref *refs, size_t count,
+typedef struct lake_rows {
+    const tarn_chunk *const *chunks;
+    const lake_row_ref *refs;
+    size_t count;
+} lake_rows;
+
+// A flat vector in `arena` with column `column` of the rows. Strings still view the chunks' bytes.
+TARN_MUST_USE tarn_status lake_rows_gather(const lake_rows *rows, size_t column, tarn_type type,
                                            tarn_arena *arena, tarn_vector *ret_vector,
                                            tarn_error *err);
 

@@ -15,7 +15,7 @@ static int by_bucket(const void *a, const void *b) {
 }
 
 void lake_sort_by_bucket(const lake_entry **entries, size_t count) {
-    qsort(entries, count, sizeof *entries, by_bucket);
+    qsort(entries, count, sizeof(void *), by_bucket);
 }
 
 static int compare_numbers(int64_t a, int64_t b) {
@@ -59,49 +59,50 @@ static tarn_status sort_by_min_key(const lake_schema *schema, lake_run_file *fil
     return merge_by_min_key(schema, files, middle, count, spare, err);
 }
 
-tarn_status lake_make_runs(const lake_schema *schema, lake_run_file *files, size_t count,
-                           tarn_arena *arena, lake_run **ret_runs, size_t *ret_count,
-                           tarn_error *err) {
-    lake_run *runs = tarn_arena_new(arena, lake_run, count);
+tarn_status lake_make_runs(const lake_schema *schema, lake_file_list files, tarn_arena *arena,
+                           lake_run_list *ret_runs, tarn_error *err) {
+    size_t count = files.count;
+    lake_run_list runs = {tarn_arena_new(arena, lake_run, count), 0};
     lake_run_file *spare = tarn_arena_new(arena, lake_run_file, count);
-    if (runs == NULL || spare == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu runs", count);
-    if (count > 0) qsort(files, count, sizeof *files, by_age);
-    size_t run_count = 0;
+    if (runs.items == NULL || spare == NULL) {
+        return tarn_fail(err, TARN_NO_MEMORY, "%zu runs", count);
+    }
+    if (count > 0) qsort(files.items, count, sizeof *files.items, by_age);
     for (size_t begin = 0; begin < count;) {
         size_t end = begin + 1;
-        int32_t level = files[begin].entry->file.level;
-        while (level > 0 && end < count && files[end].entry->file.level == level) end++;
-        TARN_TRY(sort_by_min_key(schema, files + begin, end - begin, spare, err));
-        runs[run_count++] = (lake_run){.files = files + begin, .file_count = end - begin};
+        int32_t level = files.items[begin].entry->file.level;
+        while (level > 0 && end < count && files.items[end].entry->file.level == level) end++;
+        TARN_TRY(sort_by_min_key(schema, files.items + begin, end - begin, spare, err));
+        runs.items[runs.count++] =
+            (lake_run){.files = files.items + begin, .file_count = end - begin};
         begin = end;
     }
     *ret_runs = runs;
-    *ret_count = run_count;
     return TARN_OK;
 }
 
-tarn_status lake_cut_sections(const lake_schema *schema, lake_run_file *files, size_t count,
-                              tarn_arena *arena, size_t **ret_ends, size_t *ret_count,
-                              tarn_error *err) {
-    size_t *ends = tarn_arena_new(arena, size_t, count);
+tarn_status lake_cut_sections(const lake_schema *schema, lake_file_list files, tarn_arena *arena,
+                              lake_sections *ret_sections, tarn_error *err) {
+    size_t count = files.count;
+    lake_sections sections = {tarn_arena_new(arena, size_t, count), 0};
     lake_run_file *spare = tarn_arena_new(arena, lake_run_file, count);
-    if (ends == NULL || spare == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu files", count);
-    TARN_TRY(sort_by_min_key(schema, files, count, spare, err));
-    size_t section_count = 0;
+    if (sections.ends == NULL || spare == NULL) {
+        return tarn_fail(err, TARN_NO_MEMORY, "%zu files", count);
+    }
+    TARN_TRY(sort_by_min_key(schema, files.items, count, spare, err));
     tarn_slice max_key = {0};
     for (size_t i = 0; i < count; i++) {
-        const lake_file *file = &files[i].entry->file;
+        const lake_file *file = &files.items[i].entry->file;
         int order = 1;
         if (i > 0) TARN_TRY(lake_key_compare(schema, file->min_key, max_key, &order, err));
-        if (i > 0 && order > 0) ends[section_count++] = i;
+        if (i > 0 && order > 0) sections.ends[sections.count++] = i;
         if (order <= 0) {
             TARN_TRY(lake_key_compare(schema, file->max_key, max_key, &order, err));
             if (order <= 0) continue;
         }
         max_key = file->max_key;
     }
-    if (count > 0) ends[section_count++] = count;
-    *ret_ends = ends;
-    *ret_count = section_count;
+    if (count > 0) sections.ends[sections.count++] = count;
+    *ret_sections = sections;
     return TARN_OK;
 }

@@ -17,6 +17,7 @@ static tarn_status new_split(tarn_table_scan *scan, tarn_error *err) {
         scan->splits = grown;
         scan->split_capacity = capacity;
     }
+    tarn_assert(scan->splits != NULL);
     scan->splits[scan->split_count++] = (lake_split){0};
     return TARN_OK;
 }
@@ -92,25 +93,24 @@ static tarn_status plan_append(tarn_table_scan *scan, lake_pruner *pruner, tarn_
 // ---- keyed tables ----
 
 // Rows of this file stand as they are: no other version of a key, no deletions.
-static bool is_settled(const lake_run_file *files, size_t count) {
-    return count == 1 && files[0].entry->file.delete_row_count == 0;
+static bool is_settled(lake_file_list files) {
+    return files.count == 1 && files.items[0].entry->file.delete_row_count == 0;
 }
 
-static tarn_status plan_section(tarn_table_scan *scan, lake_pruner *pruner, lake_run_file *files,
-                                size_t count, bool *may_share, tarn_error *err) {
-    if (is_settled(files, count)) {
+static tarn_status plan_section(tarn_table_scan *scan, lake_pruner *pruner, lake_file_list files,
+                                bool *may_share, tarn_error *err) {
+    if (is_settled(files)) {
+        const lake_run_file *file = &files.items[0];
         bool keep = false;
-        TARN_TRY(lake_pruner_keep_file(pruner, files[0].entry, false, &keep, err));
+        TARN_TRY(lake_pruner_keep_file(pruner, file->entry, false, &keep, err));
         if (!keep) return TARN_OK;
-        TARN_TRY(lake_scan_add_file(scan, files[0].entry, files[0].deleted, err));
+        TARN_TRY(lake_scan_add_file(scan, file->entry, file->deleted, err));
         *may_share = true;
         return TARN_OK;
     }
-    lake_run *runs = NULL;
-    size_t run_count = 0;
-    TARN_TRY(
-        lake_make_runs(scan->table->schema, files, count, &scan->arena, &runs, &run_count, err));
-    lake_part part = {.kind = LAKE_PART_MERGE, .runs = runs, .run_count = run_count};
+    lake_run_list runs = {0};
+    TARN_TRY(lake_make_runs(scan->table->schema, files, &scan->arena, &runs, err));
+    lake_part part = {.kind = LAKE_PART_MERGE, .runs = runs.items, .run_count = runs.count};
     TARN_TRY(lake_scan_add_part(scan, &part, *may_share, err));
     *may_share = true;
     return TARN_OK;
@@ -147,14 +147,14 @@ static tarn_status plan_bucket(tarn_table_scan *scan, lake_pruner *pruner,
     if (options->deletion_vectors && !options->deletion_vectors_merge_on_read) {
         return plan_vectored(scan, pruner, files, kept, err);
     }
-    size_t *ends = NULL;
-    size_t sections = 0;
-    TARN_TRY(
-        lake_cut_sections(scan->table->schema, files, kept, &scan->arena, &ends, &sections, err));
+    lake_sections sections = {0};
+    lake_file_list all = {files, kept};
+    TARN_TRY(lake_cut_sections(scan->table->schema, all, &scan->arena, &sections, err));
     bool may_share = false;
-    for (size_t i = 0; i < sections; i++) {
-        size_t begin = i == 0 ? 0 : ends[i - 1];
-        TARN_TRY(plan_section(scan, pruner, files + begin, ends[i] - begin, &may_share, err));
+    for (size_t i = 0; i < sections.count; i++) {
+        size_t begin = i == 0 ? 0 : sections.ends[i - 1];
+        lake_file_list section = {files + begin, sections.ends[i] - begin};
+        TARN_TRY(plan_section(scan, pruner, section, &may_share, err));
     }
     return TARN_OK;
 }

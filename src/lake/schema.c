@@ -45,17 +45,22 @@ static tarn_status resolve_name(const lake_schema *schema, tarn_slice name, cons
     return TARN_INVALID;
 }
 
-static tarn_status resolve_names(const lake_schema *schema, const tarn_slice *names, size_t count,
-                                 const char *what, tarn_arena *arena, lake_columns *ret_columns,
-                                 tarn_error *err) {
-    lake_columns columns = {tarn_arena_new(arena, size_t, count), 0};
-    if (columns.indices == NULL) return no_memory(what, err);
-    for (size_t i = 0; i < count; i++) {
+typedef struct name_list {
+    const char *what; // for messages
+    const tarn_slice *names;
+    size_t count;
+} name_list;
+
+static tarn_status resolve_names(const lake_schema *schema, name_list list, tarn_arena *arena,
+                                 lake_columns *ret_columns, tarn_error *err) {
+    lake_columns columns = {tarn_arena_new(arena, size_t, list.count), 0};
+    if (columns.indices == NULL) return no_memory(list.what, err);
+    for (size_t i = 0; i < list.count; i++) {
         size_t index = 0;
-        TARN_TRY(resolve_name(schema, names[i], what, &index, err));
+        TARN_TRY(resolve_name(schema, list.names[i], list.what, &index, err));
         if (lake_columns_contain(&columns, index)) {
-            return tarn_fail(err, TARN_INVALID, "%s '" TARN_SLICE_FMT "' is named twice", what,
-                             TARN_SLICE_ARG(names[i]));
+            return tarn_fail(err, TARN_INVALID, "%s '" TARN_SLICE_FMT "' is named twice", list.what,
+                             TARN_SLICE_ARG(list.names[i]));
         }
         columns.indices[columns.count++] = index;
     }
@@ -80,15 +85,16 @@ static tarn_status resolve_list(const lake_schema *schema, tarn_slice list, cons
         names[count++] = name;
         list = tarn_slice_skip(list, comma == NULL ? len : len + 1);
     }
-    return resolve_names(schema, names, count, what, arena, ret_columns, err);
+    return resolve_names(schema, (name_list){what, names, count}, arena, ret_columns, err);
 }
 
 static tarn_status derive_keys(lake_schema *schema, tarn_arena *arena, tarn_error *err) {
     const tarn_table_definition *definition = &schema->definition;
-    TARN_TRY(resolve_names(schema, definition->partition_keys, definition->partition_key_count,
-                           "partition key", arena, &schema->partition, err));
-    TARN_TRY(resolve_names(schema, definition->primary_keys, definition->primary_key_count,
-                           "primary key", arena, &schema->primary_key, err));
+    name_list partition = {"partition key", definition->partition_keys,
+                           definition->partition_key_count};
+    name_list primary = {"primary key", definition->primary_keys, definition->primary_key_count};
+    TARN_TRY(resolve_names(schema, partition, arena, &schema->partition, err));
+    TARN_TRY(resolve_names(schema, primary, arena, &schema->primary_key, err));
     schema->key.indices = tarn_arena_new(arena, size_t, schema->primary_key.count);
     if (schema->key.indices == NULL) return no_memory("the key", err);
     for (size_t i = 0; i < schema->primary_key.count; i++) {

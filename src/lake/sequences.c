@@ -62,6 +62,7 @@ static tarn_status find_value(lake_sequences *sequences, tarn_slice partition, i
         sequences->values = values;
         sequences->capacity = capacity;
     }
+    tarn_assert(sequences->values != NULL);
     *ret_value = &sequences->values[number];
     return TARN_OK;
 }
@@ -70,6 +71,7 @@ static tarn_status note_entry(lake_sequences *sequences, const lake_entry *entry
     if (entry->kind != LAKE_ADD) return TARN_OK;
     int64_t *next = NULL;
     TARN_TRY(find_value(sequences, entry->partition, entry->bucket, &next, err));
+    tarn_assert(next != NULL);
     if (entry->file.max_sequence >= *next) {
         if (entry->file.max_sequence == INT64_MAX) {
             return tarn_fail(err, TARN_CORRUPT,
@@ -80,6 +82,7 @@ static tarn_status note_entry(lake_sequences *sequences, const lake_entry *entry
     }
     int64_t *total = NULL;
     TARN_TRY(find_value(sequences, entry->partition, WHOLE_PARTITION, &total, err));
+    tarn_assert(total != NULL);
     *total = entry->total_buckets;
     return TARN_OK;
 }

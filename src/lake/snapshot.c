@@ -206,8 +206,9 @@ tarn_status lake_snapshot_copy(const lake_snapshot *snapshot, tarn_arena *arena,
 
 tarn_slice tarn_snapshot_property(const tarn_snapshot *snapshot, tarn_slice key) {
     for (size_t i = 0; i < snapshot->property_count; i++) {
-        if (tarn_slice_equal(snapshot->properties[i].key, key))
+        if (tarn_slice_equal(snapshot->properties[i].key, key)) {
             return snapshot->properties[i].value;
+        }
     }
     return (tarn_slice){0};
 }

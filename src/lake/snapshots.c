@@ -1,9 +1,9 @@
 // snapshots.c - finding and reading snapshots.
 #include "lake/table.h"
 
-tarn_status lake_snapshot_ids(tarn_table *table, tarn_arena *arena, int64_t **ret_ids,
-                              size_t *ret_count, tarn_error *err) {
-    return lake_list_numbers(table, "snapshot", "snapshot-", arena, ret_ids, ret_count, err);
+tarn_status lake_snapshot_ids(tarn_table *table, tarn_arena *arena, lake_numbers *ret_ids,
+                              tarn_error *err) {
+    return lake_list_numbers(table, "snapshot", "snapshot-", arena, ret_ids, err);
 }
 
 static tarn_status snapshot_exists(tarn_table *table, int64_t id, tarn_arena *arena,
@@ -58,10 +58,9 @@ static tarn_status find_latest(tarn_table *table, int64_t known, tarn_arena *are
     TARN_TRY(read_hint(table, arena, &hint, err));
     TARN_TRY(probe(table, hint, arena, ret_id, err));
     if (*ret_id > 0) return TARN_OK;
-    int64_t *ids = NULL;
-    size_t count = 0;
-    TARN_TRY(lake_snapshot_ids(table, arena, &ids, &count, err));
-    *ret_id = count == 0 ? 0 : ids[count - 1];
+    lake_numbers ids = {0};
+    TARN_TRY(lake_snapshot_ids(table, arena, &ids, err));
+    *ret_id = ids.count == 0 ? 0 : ids.items[ids.count - 1];
     return TARN_OK;
 }
 
@@ -163,14 +162,13 @@ tarn_status tarn_table_latest_snapshot(tarn_table *table, tarn_arena *arena,
 
 tarn_status tarn_table_snapshot_at(tarn_table *table, int64_t time_us, tarn_arena *arena,
                                    tarn_snapshot *ret_snapshot, bool *ret_found, tarn_error *err) {
-    int64_t *ids = NULL;
-    size_t count = 0;
-    TARN_TRY(lake_snapshot_ids(table, arena, &ids, &count, err));
+    lake_numbers ids = {0};
+    TARN_TRY(lake_snapshot_ids(table, arena, &ids, err));
     // Committers' clocks may disagree, so times need not grow with ids: the last one wins.
-    for (size_t i = count; i > 0; i--) {
+    for (size_t i = ids.count; i > 0; i--) {
         tarn_snapshot snapshot;
         bool found = false;
-        TARN_TRY(tarn_table_snapshot(table, ids[i - 1], arena, &snapshot, &found, err));
+        TARN_TRY(tarn_table_snapshot(table, ids.items[i - 1], arena, &snapshot, &found, err));
         if (!found || snapshot.time_us > time_us) continue;
         *ret_snapshot = snapshot;
         *ret_found = true;
@@ -183,15 +181,14 @@ tarn_status tarn_table_snapshot_at(tarn_table *table, int64_t time_us, tarn_aren
 tarn_status tarn_table_snapshots(tarn_table *table, tarn_arena *arena,
                                  tarn_snapshot **ret_snapshots, size_t *ret_count,
                                  tarn_error *err) {
-    int64_t *ids = NULL;
-    size_t id_count = 0;
-    TARN_TRY(lake_snapshot_ids(table, arena, &ids, &id_count, err));
-    tarn_snapshot *snapshots = tarn_arena_new(arena, tarn_snapshot, id_count);
-    if (snapshots == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu snapshots", id_count);
+    lake_numbers ids = {0};
+    TARN_TRY(lake_snapshot_ids(table, arena, &ids, err));
+    tarn_snapshot *snapshots = tarn_arena_new(arena, tarn_snapshot, ids.count);
+    if (snapshots == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu snapshots", ids.count);
     size_t count = 0;
-    for (size_t i = 0; i < id_count; i++) {
+    for (size_t i = 0; i < ids.count; i++) {
         bool found = false;
-        TARN_TRY(tarn_table_snapshot(table, ids[i], arena, &snapshots[count], &found, err));
+        TARN_TRY(tarn_table_snapshot(table, ids.items[i], arena, &snapshots[count], &found, err));
         count += found; // one may have expired since the listing
     }
     *ret_snapshots = snapshots;

@@ -129,9 +129,10 @@ static tarn_status encode_row(const tarn_value *values, size_t count, tarn_arena
     return status;
 }
 
-tarn_status lake_stats_encode(const lake_schema *schema, const size_t *columns, size_t count,
+tarn_status lake_stats_encode(const lake_schema *schema, const lake_columns *columns,
                               const lake_column_stats *stats, tarn_arena *arena,
                               lake_stats *ret_stats, tarn_error *err) {
+    size_t count = columns->count;
     tarn_value *min = tarn_arena_new(arena, tarn_value, count);
     tarn_value *max = tarn_arena_new(arena, tarn_value, count);
     int64_t *null_counts = tarn_arena_new(arena, int64_t, count);
@@ -139,7 +140,7 @@ tarn_status lake_stats_encode(const lake_schema *schema, const size_t *columns, 
         return tarn_fail(err, TARN_NO_MEMORY, "statistics");
     }
     for (size_t i = 0; i < count; i++) {
-        tarn_type type = lake_type_stored(&schema->fields[columns[i]].type);
+        tarn_type type = lake_type_stored(&schema->fields[columns->indices[i]].type);
         min[i] = stats[i].min;
         max[i] = stats[i].max;
         min[i].type = type;

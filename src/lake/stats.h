@@ -18,11 +18,10 @@ typedef struct lake_column_stats {
 TARN_MUST_USE tarn_status lake_stats_truncate(lake_column_stats *stats, size_t length,
                                               tarn_arena *arena, tarn_error *err);
 
-// Serialises the bounds of `columns` (indices into the schema, whose types they have).
-TARN_MUST_USE tarn_status lake_stats_encode(const lake_schema *schema, const size_t *columns,
-                                            size_t count, const lake_column_stats *stats,
-                                            tarn_arena *arena, lake_stats *ret_stats,
-                                            tarn_error *err);
+// Serialises the bounds of some columns of the schema; stats[i] belongs to columns->indices[i].
+TARN_MUST_USE tarn_status lake_stats_encode(const lake_schema *schema, const lake_columns *columns,
+                                            const lake_column_stats *stats, tarn_arena *arena,
+                                            lake_stats *ret_stats, tarn_error *err);
 
 // Bounds over no columns: what append tables have for keys.
 extern const tarn_slice LAKE_EMPTY_ROW;

@@ -30,9 +30,9 @@ tarn_status lake_path(const tarn_table *table, tarn_arena *arena, tarn_slice *re
     return TARN_OK;
 }
 
-tarn_status lake_bucket_path(const tarn_table *table, const lake_schema *schema,
-                             tarn_slice partition, int32_t bucket, tarn_arena *arena,
-                             tarn_slice *ret_path, tarn_error *err) {
+tarn_status lake_bucket_path(const tarn_table *table, tarn_slice partition, int32_t bucket,
+                             tarn_arena *arena, tarn_slice *ret_path, tarn_error *err) {
+    const lake_schema *schema = table->schema;
     tarn_type types[PARTITION_COLUMNS_MAX];
     tarn_value values[PARTITION_COLUMNS_MAX];
     if (schema->partition.count > PARTITION_COLUMNS_MAX) {
@@ -94,36 +94,30 @@ static int by_number(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-static tarn_status list_numbers(tarn_store *store, tarn_slice table_path, const char *directory,
-                                const char *prefix, tarn_arena *arena, int64_t **ret_numbers,
-                                size_t *ret_count, tarn_error *err) {
-    tarn_slice path;
-    if (!tarn_arena_printf(arena, &path, TARN_SLICE_FMT "/%s", TARN_SLICE_ARG(table_path),
-                           directory)) {
-        return tarn_fail(err, TARN_NO_MEMORY, "a path");
-    }
+// Numbers that follow `prefix` in the names directly below `directory`.
+static tarn_status list_numbers(tarn_store *store, tarn_slice directory, const char *prefix,
+                                tarn_arena *arena, lake_numbers *ret_numbers, tarn_error *err) {
     tarn_slice *names = NULL;
     size_t name_count = 0;
-    TARN_TRY(tarn_store_list(store, path, arena, &names, &name_count, err));
-    int64_t *numbers = tarn_arena_new(arena, int64_t, name_count);
-    if (numbers == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu file names", name_count);
-    size_t count = 0;
+    TARN_TRY(tarn_store_list(store, directory, arena, &names, &name_count, err));
+    lake_numbers numbers = {tarn_arena_new(arena, int64_t, name_count), 0};
+    if (numbers.items == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu file names", name_count);
     tarn_slice start = tarn_slice_from_cstr(prefix);
     for (size_t i = 0; i < name_count; i++) {
         if (!tarn_slice_starts_with(names[i], start)) continue;
-        if (parse_number(tarn_slice_skip(names[i], start.len), &numbers[count])) count++;
+        tarn_slice rest = tarn_slice_skip(names[i], start.len);
+        if (parse_number(rest, &numbers.items[numbers.count])) numbers.count++;
     }
-    qsort(numbers, count, sizeof *numbers, by_number);
+    qsort(numbers.items, numbers.count, sizeof *numbers.items, by_number);
     *ret_numbers = numbers;
-    *ret_count = count;
     return TARN_OK;
 }
 
 tarn_status lake_list_numbers(tarn_table *table, const char *directory, const char *prefix,
-                              tarn_arena *arena, int64_t **ret_numbers, size_t *ret_count,
-                              tarn_error *err) {
-    return list_numbers(table->store, table->path, directory, prefix, arena, ret_numbers, ret_count,
-                        err);
+                              tarn_arena *arena, lake_numbers *ret_numbers, tarn_error *err) {
+    tarn_slice path;
+    TARN_TRY(lake_path(table, arena, &path, err, "%s", directory));
+    return list_numbers(table->store, path, prefix, arena, ret_numbers, err);
 }
 
 // ---- schemas ----
@@ -198,15 +192,21 @@ tarn_status lake_table_schema(tarn_table *table, int64_t id, const lake_schema *
 
 // ---- opening ----
 
+// -1 when there is no schema, hence no table.
 static tarn_status latest_schema_id(tarn_store *store, tarn_slice path, const tarn_alloc *alloc,
                                     int64_t *ret_id, tarn_error *err) {
     tarn_arena scratch;
     tarn_arena_init(&scratch, alloc, SIZE_MAX);
-    int64_t *ids = NULL;
-    size_t count = 0;
-    tarn_status status =
-        list_numbers(store, path, "schema", "schema-", &scratch, &ids, &count, err);
-    if (status == TARN_OK) *ret_id = count == 0 ? -1 : ids[count - 1];
+    tarn_slice directory = {0};
+    lake_numbers ids = {0};
+    tarn_status status = TARN_OK;
+    if (!tarn_arena_printf(&scratch, &directory, TARN_SLICE_FMT "/schema", TARN_SLICE_ARG(path))) {
+        status = tarn_fail(err, TARN_NO_MEMORY, "a path");
+    }
+    if (status == TARN_OK) {
+        status = list_numbers(store, directory, "schema-", &scratch, &ids, err);
+    }
+    if (status == TARN_OK) *ret_id = ids.count == 0 ? -1 : ids.items[ids.count - 1];
     tarn_arena_reset(&scratch);
     return status;
 }

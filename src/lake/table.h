@@ -58,9 +58,9 @@ TARN_MUST_USE tarn_status lake_path(const tarn_table *table, tarn_arena *arena,
                                     tarn_slice *ret_path, tarn_error *err, const char *format, ...)
     TARN_PRINTF(5, 6);
 // The directory of a bucket: "<table>[/<partition>]/bucket-<n>".
-TARN_MUST_USE tarn_status lake_bucket_path(const tarn_table *table, const lake_schema *schema,
-                                           tarn_slice partition, int32_t bucket, tarn_arena *arena,
-                                           tarn_slice *ret_path, tarn_error *err);
+TARN_MUST_USE tarn_status lake_bucket_path(const tarn_table *table, tarn_slice partition,
+                                           int32_t bucket, tarn_arena *arena, tarn_slice *ret_path,
+                                           tarn_error *err);
 // 36 characters of a random UUID, in `arena`.
 TARN_MUST_USE tarn_status lake_uuid(const tarn_table *table, tarn_arena *arena,
                                     tarn_slice *ret_uuid, tarn_error *err);
@@ -78,14 +78,19 @@ TARN_MUST_USE tarn_status lake_snapshot_read(tarn_table *table, int64_t id, tarn
 // Writes the hint LATEST, best effort. Commits come often and the hint costs syncs, so it is
 // written at most once in a while, and `at_once` when the table is closed.
 void lake_hint_latest(tarn_table *table, int64_t id, bool at_once);
-// The ids that are there, ascending, in `arena`.
-TARN_MUST_USE tarn_status lake_snapshot_ids(tarn_table *table, tarn_arena *arena, int64_t **ret_ids,
-                                            size_t *ret_count, tarn_error *err);
-// Numbers that follow `prefix` in the names of a directory of the table, ascending.
+
+typedef struct lake_numbers {
+    int64_t *items; // ascending
+    size_t count;
+} lake_numbers;
+
+// The ids that are there, in `arena`.
+TARN_MUST_USE tarn_status lake_snapshot_ids(tarn_table *table, tarn_arena *arena,
+                                            lake_numbers *ret_ids, tarn_error *err);
+// Numbers that follow `prefix` in the names of a directory of the table.
 TARN_MUST_USE tarn_status lake_list_numbers(tarn_table *table, const char *directory,
                                             const char *prefix, tarn_arena *arena,
-                                            int64_t **ret_numbers, size_t *ret_count,
-                                            tarn_error *err);
+                                            lake_numbers *ret_numbers, tarn_error *err);
 
 // ---- manifests ----
 

@@ -136,12 +136,14 @@ static tarn_status parse_timestamp(cursor *at, lake_type *type, tarn_error *err)
     if (precision > 9) return malformed(at, "a precision of 0 to 9", err);
     if (take_word(at, "WITH")) {
         if (!take_word(at, "LOCAL")) return malformed(at, "LOCAL", err);
-        if (!take_word(at, "TIME") || !take_word(at, "ZONE"))
+        if (!take_word(at, "TIME") || !take_word(at, "ZONE")) {
             return malformed(at, "TIME ZONE", err);
+        }
         type->kind = LAKE_TIMESTAMP_LTZ;
     } else if (take_word(at, "WITHOUT")) {
-        if (!take_word(at, "TIME") || !take_word(at, "ZONE"))
+        if (!take_word(at, "TIME") || !take_word(at, "ZONE")) {
             return malformed(at, "TIME ZONE", err);
+        }
     }
     bool is_instant = type->kind == LAKE_TIMESTAMP_LTZ;
     if (precision > 6) {
@@ -158,8 +160,9 @@ static tarn_status parse_time(cursor *at, lake_type *type, tarn_error *err) {
     TARN_TRY(take_parameters(at, &precision, NULL, err));
     if (precision > 9) return malformed(at, "a precision of 0 to 9", err);
     if (take_word(at, "WITHOUT")) {
-        if (!take_word(at, "TIME") || !take_word(at, "ZONE"))
+        if (!take_word(at, "TIME") || !take_word(at, "ZONE")) {
             return malformed(at, "TIME ZONE", err);
+        }
     }
     // Values are whole milliseconds whatever the precision says.
     type->type.precision = (uint8_t)(precision > 6 ? 6 : precision);

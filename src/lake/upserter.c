@@ -86,8 +86,8 @@ static tarn_status grow_batches(lake_upserter *upserter, tarn_error *err) {
         return tarn_fail(err, TARN_NO_MEMORY, "buffered rows");
     }
     if (old > 0) {
-        memcpy(batches, upserter->batches, old * sizeof(tarn_batch *));
-        memcpy(chunks, upserter->chunks, old * sizeof(const tarn_chunk *));
+        memcpy(batches, upserter->batches, old * sizeof(void *));
+        memcpy(chunks, upserter->chunks, old * sizeof(void *));
     }
     tarn_alloc_free(alloc, upserter->batches, old);
     tarn_alloc_free(alloc, upserter->chunks, old);
@@ -153,6 +153,7 @@ typedef struct bucket_flush {
     lake_keys keys; // of the refs
     uint32_t *kept; // positions in `refs`: one per key, then sorted
     size_t kept_count;
+    size_t next;            // of `kept`: what is not written yet
     int64_t first_sequence; // of the first ref
 } bucket_flush;
 
@@ -213,8 +214,9 @@ static tarn_status keep_last(bucket_flush *flush, tarn_error *err) {
         size_t slot = (size_t)hash & (slot_count - 1);
         while (slots[slot] != 0) {
             uint32_t other = flush->kept[slots[slot] - 1];
-            if (tags[slot] == tag && tarn_slice_equal(lake_keys_at(&flush->keys, other), key))
-                break;
+            bool is_same =
+                tags[slot] == tag && tarn_slice_equal(lake_keys_at(&flush->keys, other), key);
+            if (is_same) break;
             slot = (slot + 1) & (slot_count - 1);
         }
         if (slots[slot] == 0) {
@@ -228,39 +230,44 @@ static tarn_status keep_last(bucket_flush *flush, tarn_error *err) {
     return TARN_OK;
 }
 
+// Sequence numbers and kinds of the next rows, and where the rows are.
+static uint64_t fill_system_columns(const bucket_flush *flush, size_t count, lake_row_ref *refs,
+                                    int64_t *sequences, int16_t *kinds) {
+    uint64_t deletes = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t position = flush->kept[flush->next + i];
+        refs[i] = flush->refs[position];
+        const tarn_chunk *from = flush->upserter->chunks[refs[i].chunk];
+        uint8_t kind = from->kinds == NULL ? TARN_ROW_INSERT : from->kinds[refs[i].row];
+        sequences[i] = flush->first_sequence + position;
+        kinds[i] = kind;
+        deletes += tarn_row_kind_is_retract(kind);
+    }
+    return deletes;
+}
+
 // The next rows of the file, at most a chunk, as the file wants them.
-static tarn_status make_chunk(bucket_flush *flush, size_t begin, size_t count, tarn_arena *arena,
+static tarn_status make_chunk(const bucket_flush *flush, size_t count, tarn_arena *arena,
                               tarn_chunk *ret_chunk, uint64_t *ret_deletes, tarn_error *err) {
     const lake_schema *schema = flush->upserter->base.table->schema;
-    const tarn_chunk *const *chunks = flush->upserter->chunks;
     size_t keys = schema->key.count;
     size_t own = schema->definition.schema.field_count;
     tarn_vector *columns = tarn_arena_new(arena, tarn_vector, keys + 2 + own);
     lake_row_ref *refs = tarn_arena_new_raw(arena, lake_row_ref, count);
     if (columns == NULL || refs == NULL) return tarn_fail(err, TARN_NO_MEMORY, "rows");
-    TARN_TRY(
-        tarn_vector_init_flat(&columns[keys], tarn_type_of(TARN_TYPE_BIGINT), count, arena, err));
-    TARN_TRY(tarn_vector_init_flat(&columns[keys + 1], tarn_type_of(TARN_TYPE_SMALLINT), count,
-                                   arena, err));
-    int64_t *sequences = columns[keys].data;
-    int16_t *kinds = columns[keys + 1].data;
-    uint64_t deletes = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t position = flush->kept[begin + i];
-        refs[i] = flush->refs[position];
-        const tarn_chunk *from = chunks[refs[i].chunk];
-        sequences[i] = flush->first_sequence + position;
-        kinds[i] = from->kinds == NULL ? TARN_ROW_INSERT : from->kinds[refs[i].row];
-        deletes += tarn_row_kind_is_retract((uint8_t)kinds[i]);
-    }
+    tarn_vector *sequence = &columns[keys];
+    tarn_vector *kind = &columns[keys + 1];
+    TARN_TRY(tarn_vector_init_flat(sequence, tarn_type_of(TARN_TYPE_BIGINT), count, arena, err));
+    TARN_TRY(tarn_vector_init_flat(kind, tarn_type_of(TARN_TYPE_SMALLINT), count, arena, err));
+    *ret_deletes = fill_system_columns(flush, count, refs, sequence->data, kind->data);
+    lake_rows rows = {flush->upserter->chunks, refs, count};
     for (size_t c = 0; c < own; c++) {
-        TARN_TRY(lake_rows_gather(chunks, c, schema->fields[c].type.type, refs, count, arena,
+        TARN_TRY(lake_rows_gather(&rows, c, schema->fields[c].type.type, arena,
                                   &columns[keys + 2 + c], err));
     }
     for (size_t i = 0; i < keys; i++) columns[i] = columns[keys + 2 + schema->key.indices[i]];
     *ret_chunk =
         (tarn_chunk){.row_count = count, .column_count = keys + 2 + own, .columns = columns};
-    *ret_deletes = deletes;
     return TARN_OK;
 }
 
@@ -283,24 +290,24 @@ static tarn_status serialize_key(const bucket_flush *flush, uint32_t position, t
     return status;
 }
 
-// Writes kept rows from *begin on until the file has its target size.
-static tarn_status write_rows(bucket_flush *flush, lake_data_writer *writer, size_t *begin,
-                              lake_file_facts *facts, tarn_error *err) {
+// Writes the next rows until the file has its target size.
+static tarn_status write_rows(bucket_flush *flush, lake_data_writer *writer, lake_file_facts *facts,
+                              tarn_error *err) {
     uint64_t target = flush->upserter->base.table->schema->options.target_file_bytes;
     tarn_arena batch_arena;
     tarn_arena_init(&batch_arena, flush->upserter->base.alloc, SIZE_MAX);
     tarn_status status = TARN_OK;
-    while (status == TARN_OK && *begin < flush->kept_count &&
+    while (status == TARN_OK && flush->next < flush->kept_count &&
            lake_data_writer_bytes(writer) < target) {
-        size_t count = flush->kept_count - *begin;
+        size_t count = flush->kept_count - flush->next;
         if (count > TARN_CHUNK_ROWS) count = TARN_CHUNK_ROWS;
         tarn_chunk rows;
         uint64_t deletes = 0;
         tarn_arena_clear(&batch_arena);
-        status = make_chunk(flush, *begin, count, &batch_arena, &rows, &deletes, err);
+        status = make_chunk(flush, count, &batch_arena, &rows, &deletes, err);
         if (status == TARN_OK) status = lake_data_writer_append(writer, &rows, err);
         facts->delete_row_count += (int64_t)deletes;
-        *begin += count;
+        flush->next += count;
     }
     tarn_arena_reset(&batch_arena);
     return status;
@@ -318,7 +325,7 @@ static void note_sequences(const bucket_flush *flush, size_t begin, size_t end,
     facts->max_sequence = flush->first_sequence + most;
 }
 
-static tarn_status write_file(bucket_flush *flush, size_t *begin, tarn_error *err) {
+static tarn_status write_file(bucket_flush *flush, tarn_error *err) {
     const lake_writer_base *base = &flush->upserter->base;
     lake_file_target target = {.partition = flush->route->partition,
                                .bucket = flush->route->bucket,
@@ -326,15 +333,15 @@ static tarn_status write_file(bucket_flush *flush, size_t *begin, tarn_error *er
     lake_file_facts facts = {0};
     lake_entry entry;
     lake_data_writer *writer = NULL;
-    size_t first = *begin;
+    size_t first = flush->next;
     TARN_TRY(lake_data_writer_new(base->table, &target, &writer, err));
-    tarn_status status = write_rows(flush, writer, begin, &facts, err);
+    tarn_status status = write_rows(flush, writer, &facts, err);
     if (status == TARN_OK) status = serialize_key(flush, flush->kept[first], &facts.min_key, err);
     if (status == TARN_OK) {
-        status = serialize_key(flush, flush->kept[*begin - 1], &facts.max_key, err);
+        status = serialize_key(flush, flush->kept[flush->next - 1], &facts.max_key, err);
     }
     if (status == TARN_OK) {
-        note_sequences(flush, first, *begin, &facts);
+        note_sequences(flush, first, flush->next, &facts);
         status = lake_data_writer_finish(writer, &facts, base->arena, &entry, err);
     }
     if (status == TARN_OK) status = lake_entry_list_add(base->entries, &entry, err);
@@ -349,8 +356,7 @@ static tarn_status flush_rows(bucket_flush *flush, tarn_error *err) {
     TARN_TRY(lake_sort_keys(&flush->keys, flush->kept, flush->kept_count, flush->arena, err));
     TARN_TRY(lake_sequences_take(base->table, flush->route->partition, flush->route->bucket,
                                  flush->count, &flush->first_sequence, err));
-    size_t begin = 0;
-    while (begin < flush->kept_count) TARN_TRY(write_file(flush, &begin, err));
+    while (flush->next < flush->kept_count) TARN_TRY(write_file(flush, err));
     return TARN_OK;
 }
 

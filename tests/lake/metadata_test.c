@@ -354,8 +354,8 @@ static lake_entry *keyed_entry(lake_entry_kind kind, const char *name, int32_t l
 static tarn_status conflict(const lake_entry **base, size_t base_count, const lake_entry **delta,
                             size_t delta_count) {
     lake_schema schema = keyed_schema();
-    return lake_check_conflicts(&schema, base, base_count, delta, delta_count, false, &arena,
-                                &test_error);
+    return lake_check_conflicts(&schema, (lake_entry_view){base, base_count},
+                                (lake_entry_view){delta, delta_count}, false, &arena, &test_error);
 }
 
 TEST(deleting_what_another_commit_removed_is_a_conflict) {
