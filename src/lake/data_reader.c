@@ -217,14 +217,18 @@ static void count(_Atomic uint64_t *counter, uint64_t amount) {
     atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 
-static tarn_status choose_row_groups(const column_map *map, const tarn_prune *prune,
+static tarn_status choose_row_groups(const column_map *map, const lake_data_reader_options *options,
                                      lake_data_reader *reader, uint64_t **ret_groups,
                                      tarn_error *err) {
+    const tarn_prune *prune = options->prune;
     size_t total = tarn_parquet_row_group_count(reader->file);
+    size_t slice_count = options->slice_count == 0 ? 1 : options->slice_count;
+    size_t begin = total * options->slice / slice_count;
+    size_t end = total * (options->slice + 1) / slice_count;
     uint64_t *groups = tarn_arena_new(&reader->arena, uint64_t, TARN_BITMAP_WORDS(total) + 1);
     if (groups == NULL) return tarn_fail(err, TARN_NO_MEMORY, "%zu row groups", total);
     size_t chosen = 0;
-    for (size_t i = 0; i < total; i++) {
+    for (size_t i = begin; i < end; i++) {
         bool keep = true;
         for (size_t t = 0; prune != NULL && keep && t < prune->test_count; t++) {
             keep = group_may_match(map, reader, i, &prune->tests[t]);
@@ -234,7 +238,7 @@ static tarn_status choose_row_groups(const column_map *map, const tarn_prune *pr
         chosen++;
     }
     if (reader->counters != NULL) {
-        count(&reader->counters->row_groups_total, total);
+        count(&reader->counters->row_groups_total, end - begin);
         count(&reader->counters->row_groups_read, chosen);
     }
     *ret_groups = groups;
@@ -250,7 +254,7 @@ static tarn_status start(tarn_table *table, const lake_entry *entry,
     column_map map = {.reader = reader};
     uint64_t *row_groups = NULL;
     TARN_TRY(map_columns(table, entry, options, &map, err));
-    TARN_TRY(choose_row_groups(&map, options->prune, reader, &row_groups, err));
+    TARN_TRY(choose_row_groups(&map, options, reader, &row_groups, err));
     tarn_parquet_scan_options scan_options = {
         .columns = map.columns,
         .column_count = map.count,
@@ -258,7 +262,7 @@ static tarn_status start(tarn_table *table, const lake_entry *entry,
         .row_groups = row_groups,
     };
     TARN_TRY(tarn_parquet_scan_new(reader->file, &scan_options, &reader->scan, err));
-    if (reader->counters != NULL) {
+    if (reader->counters != NULL && options->slice == 0) {
         count(&reader->counters->files_read, 1);
         count(&reader->counters->bytes_read, tarn_object_size(reader->object));
     }

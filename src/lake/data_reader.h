@@ -24,6 +24,8 @@ typedef struct lake_data_reader_options {
     bool system_columns; // _SEQUENCE_NUMBER (bigint) and _VALUE_KIND (smallint) follow `columns`
     const tarn_prune *prune;         // tests that may skip row groups; NULL: none
     const roaring_bitmap_t *deleted; // row positions to leave out; NULL: none
+    size_t slice;                    // of slice_count parts of the row groups, in order
+    size_t slice_count;              // 0: all row groups
     lake_scan_counters *counters;    // may be NULL
     const tarn_alloc *alloc;
 } lake_data_reader_options;

@@ -19,7 +19,11 @@ typedef struct lake_part {
     lake_part_kind kind;
     const lake_run *runs;
     size_t run_count;
-    bool changes;       // rows have kinds
+    bool changes; // rows have kinds
+    // LAKE_PART_FILE: which slice of the file's row groups, so that several tasks can share a large
+    // file; slice_count 0: all of it.
+    size_t slice;
+    size_t slice_count;
     tarn_slice min_key; // LAKE_PART_MERGE: as in lake_merge_options
     tarn_slice max_key;
 } lake_part;

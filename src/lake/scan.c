@@ -3,7 +3,10 @@
 #include "lake/plan.h"
 
 // Small files share a split up to this size; opening a file counts as some bytes more.
-#define SPLIT_BYTES     TARN_TUNABLE((uint64_t)16 << 20, (uint64_t)4096)
+#define SPLIT_BYTES TARN_TUNABLE((uint64_t)16 << 20, (uint64_t)4096)
+// A file of many rows is cut into slices of about this many, as far as its row groups allow.
+#define SLICE_ROWS      TARN_TUNABLE((uint64_t)256 << 10, (uint64_t)8)
+#define SLICE_COUNT_MAX 64
 #define OPEN_COST_BYTES TARN_TUNABLE((uint64_t)1 << 20, (uint64_t)256)
 
 // ---- splits ----
@@ -29,7 +32,7 @@ static uint64_t part_bytes(const lake_part *part) {
             bytes += (uint64_t)part->runs[r].files[f].entry->file.file_bytes + OPEN_COST_BYTES;
         }
     }
-    return bytes;
+    return part->slice_count == 0 ? bytes : bytes / part->slice_count;
 }
 
 static uint64_t part_rows(const lake_part *part) {
@@ -39,7 +42,10 @@ static uint64_t part_rows(const lake_part *part) {
             rows += (uint64_t)part->runs[r].files[f].entry->file.row_count;
         }
     }
-    return rows;
+    // The last slice has the remainder: together they are the file.
+    if (part->slice_count == 0) return rows;
+    uint64_t share = rows / part->slice_count;
+    return part->slice + 1 < part->slice_count ? share : rows - share * part->slice;
 }
 
 tarn_status lake_scan_add_part(tarn_table_scan *scan, const lake_part *part, bool may_share,
@@ -72,7 +78,13 @@ tarn_status lake_scan_add_file(tarn_table_scan *scan, const lake_entry *entry,
     *file = (lake_run_file){.entry = entry, .deleted = deleted};
     *run = (lake_run){.files = file, .file_count = 1, .is_after = true};
     lake_part part = {.kind = LAKE_PART_FILE, .runs = run, .run_count = 1};
-    return lake_scan_add_part(scan, &part, true, err);
+    uint64_t slice_count = (uint64_t)entry->file.row_count / SLICE_ROWS;
+    if (slice_count < 2) return lake_scan_add_part(scan, &part, true, err);
+    part.slice_count = slice_count < SLICE_COUNT_MAX ? (size_t)slice_count : SLICE_COUNT_MAX;
+    for (part.slice = 0; part.slice < part.slice_count; part.slice++) {
+        TARN_TRY(lake_scan_add_part(scan, &part, false, err));
+    }
+    return TARN_OK;
 }
 
 // ---- append tables ----

@@ -56,6 +56,8 @@ static tarn_status open_part(tarn_split_reader *reader, const lake_part *part, t
     }
     options.prune = &scan->prune;
     options.deleted = part->runs[0].files[0].deleted;
+    options.slice = part->slice;
+    options.slice_count = part->slice_count;
     return lake_data_reader_new(scan->table, part->runs[0].files[0].entry, &options, &reader->file,
                                 err);
 }
