@@ -1,8 +1,8 @@
 // bind.h - names and types: from the grammar's tree to plans and typed expressions.
 //
 // A scope says which names the columns of a plan can be reached by. Expressions are bound against
-// a scope; aggregates and row_number() met on the way are collected, and stand in the expression
-// as columns with numbers that no plan has (SQL_AGGREGATE_COLUMN, SQL_WINDOW_COLUMN) until the
+// a scope; aggregates, row_number() and subqueries met on the way are collected, and stand in the
+// expression as columns with numbers that no plan has (SQL_AGGREGATE_COLUMN and its like) until the
 // select is assembled.
 //
 // Ownership: results live in `arena`; what only binding needs, in `scratch`.
@@ -82,6 +82,15 @@ typedef struct sql_windows {
     size_t named_count;
 } sql_windows;
 
+// Subqueries of one row in expressions: joined beside the plan, each a column of it.
+typedef struct sql_subqueries {
+    const tarn_plan **plans;
+    size_t count;
+    size_t capacity;
+    const sql_cte *ctes;
+} sql_subqueries;
+
+#define SQL_SUBQUERY_COLUMN  ((size_t)1 << 29)
 #define SQL_AGGREGATE_COLUMN ((size_t)1 << 30)
 #define SQL_WINDOW_COLUMN    ((size_t)1 << 31)
 
@@ -91,6 +100,7 @@ typedef struct sql_place {
     const char *clause;         // "WHERE", for messages
     sql_aggregates *aggregates; // NULL: none may stand here
     sql_windows *windows;       // NULL: none may stand here
+    sql_subqueries *subqueries; // NULL: none may stand here
     bool in_aggregate;
 } sql_place;
 
@@ -105,6 +115,19 @@ TARN_MUST_USE tarn_status sql_bind_condition(sql_binder *b, const sql_place *pla
 TARN_MUST_USE tarn_status sql_bind_function(sql_binder *b, const sql_place *place,
                                             const pg_node *node, const tarn_expr **ret_expr,
                                             tarn_error *err);
+TARN_MUST_USE tarn_status sql_bind_subquery(sql_binder *b, const sql_place *place,
+                                            const PgQuery__SubLink *node,
+                                            const tarn_expr **ret_expr, tarn_error *err);
+// x IN (SELECT ...) as a part of WHERE is an inner join with the subquery's distinct values: adds
+// them to the scope's plan, and gives the condition.
+bool sql_is_in_subquery(const pg_node *node);
+TARN_MUST_USE tarn_status sql_join_in_subquery(sql_binder *b, sql_scope *scope, const sql_cte *ctes,
+                                               const PgQuery__SubLink *node,
+                                               const tarn_expr **ret_condition, tarn_error *err);
+// Puts the columns of the subqueries behind those of `input`.
+TARN_MUST_USE tarn_status sql_join_subqueries(sql_binder *b, const sql_subqueries *subqueries,
+                                              const tarn_plan *input, const tarn_plan **ret_plan,
+                                              tarn_error *err);
 TARN_MUST_USE tarn_status sql_bind_constant(sql_binder *b, const pg_node *node,
                                             const tarn_expr **ret_expr, tarn_error *err);
 TARN_MUST_USE tarn_status sql_bind_column(sql_binder *b, const sql_place *place,

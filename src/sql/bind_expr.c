@@ -384,6 +384,8 @@ tarn_status sql_bind_expr(sql_binder *b, const sql_place *place, const pg_node *
         return bind_boolean_test(b, place, node->boolean_test, ret_expr, err);
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
         return bind_sql_value(b, node->sqlvalue_function, ret_expr, err);
+    case PG_QUERY__NODE__NODE_SUB_LINK:
+        return sql_bind_subquery(b, place, node->sub_link, ret_expr, err);
     default:
         return sql_unsupported(err, sql_at(b, sql_node_location(node)), "%s is not supported",
                                sql_node_title(node));

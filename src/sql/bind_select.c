@@ -1,8 +1,8 @@
 // SELECT ... FROM ... WHERE ... GROUP BY ... HAVING ... ORDER BY ... LIMIT, without set operations.
 //
-// Everything is bound over the FROM first. Then, from the bottom: filter, aggregate, filter
-// (HAVING), numbering (row_number), projection, distinct, sort, limit; each step that changes the
-// columns rewrites the expressions above it.
+// Everything is bound over the FROM first. Then, from the bottom: filter, aggregate, subqueries,
+// filter (HAVING), numbering (row_number), projection, distinct, sort, limit; each step that
+// changes the columns rewrites the expressions above it.
 
 #include "sql/bind.h"
 
@@ -18,6 +18,7 @@ typedef struct select_builder {
     sql_scope scope;
     sql_aggregates aggregates;
     sql_windows windows;
+    sql_subqueries subqueries; // of all clauses but WHERE
 
     output *outputs; // the select list, then what only ORDER BY needs
     size_t output_count;
@@ -79,7 +80,8 @@ static tarn_status bind_select_list(select_builder *s, tarn_error *err) {
     sql_place place = {.scope = &s->scope,
                        .clause = "the select list",
                        .aggregates = &s->aggregates,
-                       .windows = &s->windows};
+                       .windows = &s->windows,
+                       .subqueries = &s->subqueries};
     for (size_t i = 0; i < s->node->n_target_list; i++) {
         const PgQuery__ResTarget *target = s->node->target_list[i]->res_target;
         if (is_star(target->val)) {
@@ -179,6 +181,9 @@ static tarn_status bind_group(select_builder *s, const pg_node *node, const tarn
             return sql_fail(err, position, "42803",
                             "aggregate functions are not allowed in GROUP BY");
         }
+        if (uses_columns_from(expr, SQL_SUBQUERY_COLUMN)) {
+            return sql_unsupported(err, position, "a subquery in GROUP BY is not supported");
+        }
     } else {
         sql_place place = {.scope = &s->scope, .clause = "GROUP BY"};
         TARN_TRY(sql_bind_expr(b, &place, node, &expr, err));
@@ -204,7 +209,10 @@ static tarn_status bind_groups(select_builder *s, tarn_error *err) {
         if (is_new) s->groups[s->group_count++] = group;
     }
     if (node->having_clause == NULL) return TARN_OK;
-    sql_place place = {.scope = &s->scope, .clause = "HAVING", .aggregates = &s->aggregates};
+    sql_place place = {.scope = &s->scope,
+                       .clause = "HAVING",
+                       .aggregates = &s->aggregates,
+                       .subqueries = &s->subqueries};
     return sql_bind_condition(s->b, &place, node->having_clause, &s->having, err);
 }
 
@@ -227,7 +235,8 @@ static tarn_status bind_sort_item(select_builder *s, const pg_node *node, size_t
     sql_place place = {.scope = &s->scope,
                        .clause = "ORDER BY",
                        .aggregates = &s->aggregates,
-                       .windows = &s->windows};
+                       .windows = &s->windows,
+                       .subqueries = &s->subqueries};
     const tarn_expr *expr = NULL;
     TARN_TRY(sql_bind_expr(s->b, &place, node, &expr, err));
     TARN_TRY(sql_settle_type(s->b, expr, &expr, err));
@@ -265,8 +274,12 @@ typedef struct rewrite {
     const select_builder *s;
     const tarn_plan *plan; // what the result is over
     bool is_grouped;       // the plan is the aggregate: columns of the input are gone
-    size_t first_number;   // row_number() i is column first_number + i
-    bool has_numbers;      // false: they come later, and stay
+    // Subquery i is column first_subquery + i, row_number() i is column first_number + i; without
+    // the flag they come later, and stay as they are.
+    bool has_subqueries;
+    bool has_numbers;
+    size_t first_subquery;
+    size_t first_number;
 } rewrite;
 
 static tarn_status not_grouped(const rewrite *r, const tarn_expr *expr, tarn_error *err) {
@@ -285,14 +298,19 @@ static tarn_status not_grouped(const rewrite *r, const tarn_expr *expr, tarn_err
 static tarn_status rewrite_column(const rewrite *r, const tarn_expr *expr,
                                   const tarn_expr **ret_expr, tarn_error *err) {
     *ret_expr = expr;
-    if (expr->column >= SQL_WINDOW_COLUMN) {
+    size_t column = expr->column;
+    if (column >= SQL_WINDOW_COLUMN) {
         if (!r->has_numbers) return TARN_OK;
-        size_t column = r->first_number + (expr->column - SQL_WINDOW_COLUMN);
-        return sql_plan_column(r->s->b->arena, r->plan, column, expr->position, ret_expr, err);
+        column = r->first_number + (column - SQL_WINDOW_COLUMN);
+    } else if (column >= SQL_AGGREGATE_COLUMN) {
+        if (!r->is_grouped) return TARN_OK;
+        column = r->s->group_count + (column - SQL_AGGREGATE_COLUMN);
+    } else if (column >= SQL_SUBQUERY_COLUMN) {
+        if (!r->has_subqueries) return TARN_OK;
+        column = r->first_subquery + (column - SQL_SUBQUERY_COLUMN);
+    } else {
+        return r->is_grouped ? not_grouped(r, expr, err) : TARN_OK;
     }
-    if (!r->is_grouped) return TARN_OK;
-    if (expr->column < SQL_AGGREGATE_COLUMN) return not_grouped(r, expr, err);
-    size_t column = r->s->group_count + (expr->column - SQL_AGGREGATE_COLUMN);
     return sql_plan_column(r->s->b->arena, r->plan, column, expr->position, ret_expr, err);
 }
 
@@ -338,11 +356,13 @@ static tarn_status rewrite_windows(select_builder *s, const rewrite *r, tarn_err
     return TARN_OK;
 }
 
-static tarn_status rewrite_outputs(select_builder *s, const rewrite *r, tarn_error *err) {
+// Everything that is computed above the plan so far.
+static tarn_status rewrite_all(select_builder *s, const rewrite *r, tarn_error *err) {
     for (size_t i = 0; i < s->output_count; i++) {
         TARN_TRY(rewrite_expr(r, s->outputs[i].expr, &s->outputs[i].expr, err));
     }
-    return TARN_OK;
+    if (s->having != NULL) TARN_TRY(rewrite_expr(r, s->having, &s->having, err));
+    return rewrite_windows(s, r, err);
 }
 
 // ---- assembling ----
@@ -380,13 +400,23 @@ static tarn_status add_aggregate(select_builder *s, const tarn_plan **plan, tarn
     const tarn_plan *aggregate = NULL;
     TARN_TRY(sql_plan_aggregate(s->b->arena, &spec, &aggregate, err));
     rewrite r = {.s = s, .plan = aggregate, .is_grouped = true};
-    TARN_TRY(rewrite_outputs(s, &r, err));
-    TARN_TRY(rewrite_windows(s, &r, err));
     *plan = aggregate;
+    return rewrite_all(s, &r, err);
+}
+
+static tarn_status add_subqueries(select_builder *s, const tarn_plan **plan, tarn_error *err) {
+    if (s->subqueries.count == 0) return TARN_OK;
+    size_t first = (*plan)->schema.field_count;
+    TARN_TRY(sql_join_subqueries(s->b, &s->subqueries, *plan, plan, err));
+    rewrite r = {.s = s, .plan = *plan, .has_subqueries = true, .first_subquery = first};
+    return rewrite_all(s, &r, err);
+}
+
+static tarn_status add_having(select_builder *s, const tarn_plan **plan, tarn_error *err) {
     if (s->having == NULL) return TARN_OK;
-    const tarn_expr *having = NULL;
-    TARN_TRY(rewrite_expr(&r, s->having, &having, err));
-    return sql_plan_filter(s->b->arena, aggregate, having, plan, err);
+    TARN_TRY(sql_plan_filter(s->b->arena, *plan, s->having, plan, err));
+    s->having = NULL;
+    return TARN_OK;
 }
 
 static tarn_status add_numbers(select_builder *s, const tarn_plan **plan, tarn_error *err) {
@@ -406,8 +436,8 @@ static tarn_status add_numbers(select_builder *s, const tarn_plan **plan, tarn_e
         };
         TARN_TRY(sql_plan_top_n(s->b->arena, &spec, plan, err));
     }
-    rewrite r = {.s = s, .plan = *plan, .first_number = first, .has_numbers = true};
-    return rewrite_outputs(s, &r, err);
+    rewrite r = {.s = s, .plan = *plan, .has_numbers = true, .first_number = first};
+    return rewrite_all(s, &r, err);
 }
 
 // Untyped literals stay only where a projection on top can still give them a type.
@@ -463,16 +493,63 @@ static tarn_status check_clauses(const select_builder *s, tarn_error *err) {
     return TARN_OK;
 }
 
+// The parts of WHERE that are x IN (SELECT ...), which become joins.
+static tarn_status join_in_subqueries(select_builder *s, PgQuery__Node *const *parts, size_t count,
+                                      tarn_error *err) {
+    const tarn_expr *condition = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!sql_is_in_subquery(parts[i])) continue;
+        const tarn_expr *part = NULL;
+        TARN_TRY(sql_join_in_subquery(s->b, &s->scope, s->context->ctes, parts[i]->sub_link, &part,
+                                      err));
+        TARN_TRY(sql_and(s->b->arena, condition, part, &condition, err));
+    }
+    if (condition == NULL) return TARN_OK;
+    return sql_plan_filter(s->b->arena, s->scope.plan, condition, &s->scope.plan, err);
+}
+
+static tarn_status filter_scope(select_builder *s, const pg_node *node, tarn_error *err) {
+    sql_subqueries subqueries = {.ctes = s->context->ctes};
+    sql_place place = {.scope = &s->scope, .clause = "WHERE", .subqueries = &subqueries};
+    const tarn_expr *condition = NULL;
+    TARN_TRY(sql_bind_condition(s->b, &place, node, &condition, err));
+    const tarn_plan *plan = s->scope.plan;
+    rewrite r = {.s = s, .has_subqueries = true, .first_subquery = plan->schema.field_count};
+    TARN_TRY(sql_join_subqueries(s->b, &subqueries, plan, &plan, err));
+    r.plan = plan;
+    TARN_TRY(rewrite_expr(&r, condition, &condition, err));
+    return sql_plan_filter(s->b->arena, plan, condition, &s->scope.plan, err);
+}
+
+static tarn_status bind_where(select_builder *s, tarn_error *err) {
+    PgQuery__Node *where = s->node->where_clause;
+    if (sql_is_in_subquery(where)) return join_in_subqueries(s, &where, 1, err);
+    bool is_and = where->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
+                  where->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR;
+    if (!is_and) return filter_scope(s, where, err);
+    // What is not IN (subquery) stays one AND.
+    const PgQuery__BoolExpr *conjunction = where->bool_expr;
+    PgQuery__BoolExpr rest = *conjunction;
+    rest.args = tarn_arena_new(s->b->scratch, PgQuery__Node *, conjunction->n_args);
+    if (rest.args == NULL) return sql_no_memory(err);
+    rest.n_args = 0;
+    for (size_t i = 0; i < conjunction->n_args; i++) {
+        PgQuery__Node *part = conjunction->args[i];
+        if (!sql_is_in_subquery(part)) rest.args[rest.n_args++] = part;
+    }
+    TARN_TRY(join_in_subqueries(s, conjunction->args, conjunction->n_args, err));
+    if (rest.n_args == 0) return TARN_OK;
+    pg_node node = *where;
+    node.bool_expr = &rest;
+    return filter_scope(s, rest.n_args == 1 ? rest.args[0] : &node, err);
+}
+
 static tarn_status bind_clauses(select_builder *s, tarn_error *err) {
     const PgQuery__SelectStmt *node = s->node;
     TARN_TRY(sql_bind_from(s->b, node->from_clause, node->n_from_clause, s->context->ctes,
                            &s->scope, err));
-    if (node->where_clause != NULL) {
-        sql_place place = {.scope = &s->scope, .clause = "WHERE"};
-        const tarn_expr *condition = NULL;
-        TARN_TRY(sql_bind_condition(s->b, &place, node->where_clause, &condition, err));
-        TARN_TRY(sql_plan_filter(s->b->arena, s->scope.plan, condition, &s->scope.plan, err));
-    }
+    s->subqueries.ctes = s->context->ctes;
+    if (node->where_clause != NULL) TARN_TRY(bind_where(s, err));
     TARN_TRY(bind_select_list(s, err));
     TARN_TRY(bind_groups(s, err));
     return bind_sort(s, err);
@@ -490,6 +567,8 @@ tarn_status sql_bind_select(sql_binder *b, const PgQuery__SelectStmt *node,
     TARN_TRY(bind_clauses(&s, err));
     const tarn_plan *plan = s.scope.plan;
     TARN_TRY(add_aggregate(&s, &plan, err));
+    TARN_TRY(add_subqueries(&s, &plan, err));
+    TARN_TRY(add_having(&s, &plan, err));
     TARN_TRY(add_numbers(&s, &plan, err));
     TARN_TRY(add_projection(&s, &plan, err));
     if (node->n_distinct_clause > 0) TARN_TRY(sql_distinct(b, plan, &plan, err));

@@ -61,6 +61,12 @@ bool sql_plan_is_single_row(const tarn_plan *plan) {
     return false;
 }
 
+bool sql_plan_has_one_row(const tarn_plan *plan) {
+    while (plan->kind == TARN_PLAN_PROJECT || plan->kind == TARN_PLAN_SORT) plan = plan->inputs[0];
+    return (plan->kind == TARN_PLAN_VALUES && plan->values.row_count == 1) ||
+           (plan->kind == TARN_PLAN_AGGREGATE && plan->aggregate.group_count == 0);
+}
+
 // Whether at most one row of `side` matches given values of its join keys.
 static bool keys_are_unique(const tarn_plan *side, const tarn_expr *const *keys, size_t count) {
     if (side->key_count == 0) return sql_plan_is_single_row(side);

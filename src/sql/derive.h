@@ -10,5 +10,7 @@ TARN_MUST_USE tarn_status sql_derive(tarn_arena *arena, tarn_plan *plan, tarn_er
 
 // At most one row ever, so the empty set of columns is a key.
 bool sql_plan_is_single_row(const tarn_plan *plan);
+// Exactly one row, always.
+bool sql_plan_has_one_row(const tarn_plan *plan);
 
 #endif

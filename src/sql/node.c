@@ -58,15 +58,6 @@ int32_t sql_node_start(const pg_node *node) {
 
 const char *sql_node_title(const pg_node *node) {
     switch (node->node_case) {
-    case PG_QUERY__NODE__NODE_SUB_LINK:
-        switch (node->sub_link->sub_link_type) {
-        case PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK: return "EXISTS (subquery)";
-        case PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK: return "ALL (subquery)";
-        case PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK:
-            return node->sub_link->n_oper_name == 0 ? "IN (subquery)" : "ANY (subquery)";
-        case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK: return "ARRAY(subquery)";
-        default: return "a subquery in an expression";
-        }
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE: return "COLLATE";
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR: return "ARRAY[...]";
     case PG_QUERY__NODE__NODE_A_INDIRECTION: return "a subscript or field selection";

@@ -12,7 +12,9 @@
 // Ownership:  everything lives in the caller's arena, and views the statement's text and the
 //             catalog's relations, which must stay as long as the plan is used.
 // Threads:    pure functions over the caller's memory; plans may be shared.
-// Errors:     PostgreSQL's SQLSTATE, the 1-based character position, near-name hints.
+// Errors:     PostgreSQL's SQLSTATE, the 1-based character position in the text given, near-name
+//             hints. What the grammar knows and we do not do is TARN_UNSUPPORTED (0A000) and named.
+// Limits:     64 MiB of text, 400 levels of nesting, 1000 queries in one statement (54000, 54001).
 #ifndef TARN_SQL_H
 #define TARN_SQL_H
 
@@ -69,7 +71,8 @@ typedef enum tarn_plan_kind {
     TARN_PLAN_PROJECT,
     TARN_PLAN_JOIN,        // inputs: left, right; output: left's columns, then right's
     TARN_PLAN_AGGREGATE,   // output: groups, then aggregates; without groups one row always
-    TARN_PLAN_TIME_WINDOW, // TUMBLE, HOP: input's columns, then window_start, window_end
+    TARN_PLAN_TIME_WINDOW, // TUMBLE, HOP: input's columns, then window_start, window_end; a row
+                           // without a time falls into no window
     TARN_PLAN_SORT,
     TARN_PLAN_LIMIT,
     TARN_PLAN_TOP_N,     // per partition the first rows in an order, optionally numbered
@@ -193,7 +196,7 @@ typedef enum tarn_statement_kind {
 } tarn_statement_kind;
 
 typedef struct tarn_sql_option { // WITH (key = 'value')
-    tarn_slice key;              // lower case
+    tarn_slice key;              // in lower case unless it was quoted
     tarn_slice value;
     int32_t position;
 } tarn_sql_option;
@@ -286,7 +289,7 @@ TARN_MUST_USE tarn_status tarn_sql_split(tarn_slice script, tarn_arena *arena,
                                          tarn_slice **ret_texts, size_t *ret_count,
                                          bool *ret_complete, tarn_error *err);
 
-// Parses, binds and optimises one statement. `settings` of the session may be NULL.
+// Parses, binds and optimises one statement, with or without its semicolon.
 TARN_MUST_USE tarn_status tarn_sql_prepare(tarn_slice text, const tarn_catalog_reader *catalog,
                                            tarn_arena *arena, const tarn_statement **ret_statement,
                                            tarn_error *err);

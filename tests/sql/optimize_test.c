@@ -339,6 +339,30 @@ TEST(filters_stay_above_what_they_would_change) {
     }
 }
 
+TEST(subqueries_of_one_row_are_columns) {
+    static const char *const queries[] = {
+        "SELECT id, n * (SELECT count(*) FROM log) AS c FROM facts",
+        "SELECT id FROM facts WHERE id = (SELECT max(id) FROM facts)",
+        "SELECT id, (SELECT id FROM log WHERE id > 1000000 LIMIT 1) AS none FROM facts WHERE n > 0",
+        "SELECT k, sum(n) - (SELECT min(n) FROM log) AS s FROM facts GROUP BY k "
+        "HAVING count(*) > (SELECT 1)",
+        "SELECT (SELECT max(id) FROM facts) - (SELECT min(id) FROM log WHERE n = 99) AS d",
+        "SELECT k, row_number() OVER (ORDER BY n + (SELECT 1), id) AS rn FROM facts ORDER BY "
+        "(SELECT 2) + id LIMIT 3",
+        "SELECT f.id FROM facts f JOIN log l ON f.n = l.n WHERE l.id > (SELECT avg(id) FROM log)",
+        "SELECT id, k FROM facts WHERE n IN (SELECT n FROM log) AND id > 1",
+        "SELECT id, k FROM facts WHERE k IN (SELECT k FROM log WHERE n > 0) AND n IN (SELECT id "
+        "FROM "
+        "log)",
+    };
+    for (int round = 0; round < 5; round++) {
+        rig r;
+        init_rows(&r);
+        for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) check_query(&r, queries[i]);
+        rig_free(&r);
+    }
+}
+
 TEST(inner_joins_start_with_the_largest_input_and_never_cross_what_is_connected) {
     rig r;
     init_rows(&r);
@@ -366,6 +390,7 @@ int main(void) {
         cmocka_unit_test(optimised_queries_give_the_same_rows),
         cmocka_unit_test(conditions_that_can_fail_see_only_rows_that_get_there),
         cmocka_unit_test(filters_stay_above_what_they_would_change),
+        cmocka_unit_test(subqueries_of_one_row_are_columns),
         cmocka_unit_test(
             inner_joins_start_with_the_largest_input_and_never_cross_what_is_connected),
     };
