@@ -2,7 +2,6 @@
 #include "cli/cli.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "cli/connection.h"
 #include "cli/input.h"
@@ -39,8 +38,8 @@ static tarn_status write_stderr(void *context, tarn_slice bytes, tarn_error *err
 // ---- what the options and the streams make of it ----
 
 static bool takes_color(const cli_options *options, tarn_stream stream) {
-    const char *no_color = getenv("NO_COLOR"); // any value but none (no-color.org)
-    bool refused = options->no_color || (no_color != NULL && no_color[0] != '\0');
+    // Any value of NO_COLOR but none refuses (no-color.org).
+    bool refused = options->no_color || tarn_os_environment("NO_COLOR").len > 0;
     return !refused && tarn_os_is_terminal(stream);
 }
 

@@ -324,8 +324,7 @@ static tarn_status make_footer(const catalog_rows *catalog, tarn_slice name, tar
 static tarn_status make_title(const tarn_slice *relation, tarn_arena *arena, tarn_slice *ret_title,
                               tarn_error *err) {
     tarn_slice kind = kind_of(relation[RELATION_TYPE]);
-    char first = ' ';
-    if (kind.len > 0) first = (char)(kind.data[0] - ('a' - 'A'));
+    int first = kind.len == 0 ? ' ' : kind.data[0] - ('a' - 'A');
     bool fits = tarn_arena_printf(
         arena, ret_title, "%c" TARN_SLICE_FMT " \"" TARN_SLICE_FMT "." TARN_SLICE_FMT "\"", first,
         TARN_SLICE_ARG(tarn_slice_skip(kind, kind.len == 0 ? 0 : 1)),

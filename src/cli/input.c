@@ -106,6 +106,7 @@ typedef struct line_reader {
 static tarn_status read_more(line_reader *reader, tarn_error *err) {
     tarn_buffer *bytes = &reader->bytes;
     if (reader->begin > 0) {
+        tarn_assert(bytes->data != NULL);
         bytes->len -= reader->begin;
         memmove(bytes->data, bytes->data + reader->begin, bytes->len);
         reader->begin = 0;
@@ -134,8 +135,13 @@ static tarn_status next_line(line_reader *reader, tarn_slice *ret_line, bool *re
         tarn_assert(reader->bytes.data != NULL || reader->bytes.len == 0);
         tarn_assert(reader->begin <= reader->bytes.len);
         size_t len = reader->bytes.len - reader->begin;
-        uint8_t *begin = reader->bytes.data == NULL ? NULL : reader->bytes.data + reader->begin;
-        const uint8_t *newline = len > looked ? memchr(begin + looked, '\n', len - looked) : NULL;
+        tarn_slice rest = tarn_slice_skip(tarn_buffer_slice(&reader->bytes), reader->begin);
+        const uint8_t *begin = rest.data;
+        const uint8_t *newline = NULL;
+        if (len > looked) {
+            tarn_assert(begin != NULL);
+            newline = memchr(begin + looked, '\n', len - looked);
+        }
         if (newline != NULL) len = (size_t)(newline - begin) + 1;
         if (newline != NULL || reader->at_end) {
             *ret_found = len > 0;

@@ -3,7 +3,6 @@
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <stdlib.h>
 #include <wchar.h>
 
 #include "cli/complete.h"
@@ -11,9 +10,9 @@
 #include "cli/input.h"
 #include "cli/text.h"
 
-#define INPUT_BYTES   1024
-#define PROMPT_BYTES  160
-#define CTRL_C_IS_NOT (-1) // what libedit's reader returns when there is no character
+#define INPUT_BYTES  1024
+#define PROMPT_BYTES 160
+#define NO_CHARACTER (-1) // what libedit's reader returns when it was interrupted
 
 typedef struct interactive {
     cli_shell *shell;
@@ -34,6 +33,18 @@ typedef struct interactive {
 
 // ---- characters from the terminal ----
 
+// The terminal has another size, or the process was stopped and its mode is not ours any more.
+static void take_terminal_again(interactive *shell) {
+    EditLine *edit = shell->edit;
+    cli_out *out = shell->shell->out;
+    el_set(edit, EL_PREP_TERM, 0);
+    el_set(edit, EL_PREP_TERM, 1);
+    el_resize(edit); // forgets what is drawn; the line is drawn anew where the cursor is
+    cli_out_text(out, "\r");
+    (void)cli_out_flush(out, NULL); // a failure sticks, and the next statement reports it
+    el_set(edit, EL_REFRESH);
+}
+
 static tarn_status fill(interactive *shell) {
     size_t kept = shell->end - shell->begin;
     memmove(shell->bytes, shell->bytes + shell->begin, kept);
@@ -51,7 +62,7 @@ static int read_character(EditLine *edit, wchar_t *ret_character) {
     interactive *shell = NULL;
     el_get(edit, EL_CLIENTDATA, &shell);
     for (;;) {
-        if (atomic_load_explicit(shell->interrupted, memory_order_relaxed)) return CTRL_C_IS_NOT;
+        if (atomic_load_explicit(shell->interrupted, memory_order_relaxed)) return NO_CHARACTER;
         tarn_slice text = {shell->bytes + shell->begin, shell->end - shell->begin};
         bool valid = false;
         tarn_slice rest = text;
@@ -63,7 +74,9 @@ static int read_character(EditLine *edit, wchar_t *ret_character) {
             return 1;
         }
         if (shell->at_end) return 0;
-        if (fill(shell) != TARN_OK) return CTRL_C_IS_NOT;
+        tarn_status status = fill(shell);
+        if (status == TARN_CANCELLED) take_terminal_again(shell);
+        if (status != TARN_OK && status != TARN_CANCELLED) return NO_CHARACTER;
     }
 }
 
@@ -169,12 +182,15 @@ static void load_history(interactive *shell) {
     HistEvent event;
     history(shell->history, &event, H_SETSIZE, CLI_HISTORY_ENTRIES_MAX);
     history(shell->history, &event, H_SETUNIQUE, 1);
-    const char *home = getenv("HOME");
-    if (home == NULL || home[0] == '\0') return;
+    tarn_slice home = tarn_os_environment("HOME");
+    if (home.len == 0) return;
     tarn_error err = {0};
     tarn_slice *entries = NULL;
     size_t count = 0;
-    if (!tarn_arena_printf(&shell->arena, &shell->history_path, "%s/.tarn_history", home)) return;
+    if (!tarn_arena_printf(&shell->arena, &shell->history_path, TARN_SLICE_FMT "/.tarn_history",
+                           TARN_SLICE_ARG(home))) {
+        return;
+    }
     if (cli_history_load(shell->shell->os, shell->history_path, &shell->arena, &entries, &count,
                          &err) != TARN_OK) {
         (void)cli_shell_complain(shell->shell, &err, (cli_place){0});
@@ -207,7 +223,8 @@ static bool open_editor(interactive *shell) {
     el_set(shell->edit, EL_EDITOR, "emacs");
     el_set(shell->edit, EL_HIST, history, shell->history);
     el_set(shell->edit, EL_GETCFN, read_character);
-    el_set(shell->edit, EL_ADDFN, "tarn-complete", "completes names and words", complete);
+    // In wide characters, because libedit does not free what it makes of others.
+    el_wset(shell->edit, EL_ADDFN, L"tarn-complete", L"completes names and words", complete);
     el_set(shell->edit, EL_BIND, "^I", "tarn-complete", NULL);
     el_set(shell->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(shell->edit, NULL); // the user's .editrc

@@ -93,7 +93,7 @@ tarn_status cli_printer_new(const cli_style *style, const tarn_schema *schema, t
 }
 
 static void release_held(cli_printer *printer) {
-    for (size_t i = 0; i < printer->held_count; i++) tarn_batch_unref(printer->held[i]);
+    for (size_t i = 0; i < printer->held_count; i++) tarn_batch_unref(printer->held[i].batch);
     printer->held_count = 0;
 }
 
@@ -166,7 +166,7 @@ static tarn_status print_held(cli_printer *printer, tarn_error *err) {
     begin(printer);
     tarn_status status = TARN_OK;
     for (size_t i = 0; i < printer->held_count && status == TARN_OK; i++) {
-        status = print_rows(printer, &printer->held[i]->chunk, err);
+        status = print_rows(printer, &printer->held[i].batch->chunk, err);
     }
     release_held(printer);
     return status;
@@ -175,7 +175,7 @@ static tarn_status print_held(cli_printer *printer, tarn_error *err) {
 static bool hold(cli_printer *printer, tarn_batch *batch) {
     if (printer->held_count == printer->held_capacity) {
         size_t capacity = printer->held_capacity == 0 ? 8 : printer->held_capacity * 2;
-        tarn_batch **held = tarn_alloc_new(&tarn_alloc_libc, tarn_batch *, capacity);
+        printer_held *held = tarn_alloc_new(&tarn_alloc_libc, printer_held, capacity);
         if (held == NULL) return false;
         for (size_t i = 0; i < printer->held_count; i++) held[i] = printer->held[i];
         tarn_alloc_free(&tarn_alloc_libc, printer->held, printer->held_capacity);
@@ -183,7 +183,7 @@ static bool hold(cli_printer *printer, tarn_batch *batch) {
         printer->held_capacity = capacity;
     }
     tarn_batch_ref(batch);
-    printer->held[printer->held_count++] = batch;
+    printer->held[printer->held_count++] = (printer_held){batch};
     return true;
 }
 

@@ -10,6 +10,11 @@ typedef struct printer_cell {
     bool is_null;
 } printer_cell;
 
+// Rows that wait for the widths; one reference.
+typedef struct printer_held {
+    tarn_batch *batch;
+} printer_held;
+
 typedef struct printer_format {
     // Appends text of the user (a name, a text value) as the format needs it; NULL: as it is.
     bool (*shape)(tarn_slice raw, tarn_buffer *out);
@@ -37,7 +42,7 @@ struct cli_printer {
 
     tarn_buffer text;    // of the cells
     tarn_buffer scratch; // of one value
-    tarn_batch **held;   // rows that wait for the widths
+    printer_held *held;
     size_t held_count;
     size_t held_capacity;
     size_t held_rows;

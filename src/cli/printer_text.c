@@ -91,7 +91,7 @@ static bool is_json_number(tarn_slice text) {
 
 // "2001-01-01 00:00:00+00" is ISO 8601 with a T, and an offset with minutes.
 static void put_json_moment(cli_out *out, tarn_slice text, bool has_zone) {
-    uint8_t iso[64];
+    uint8_t iso[64] = {0};
     if (text.len > sizeof iso - 8) {
         put_json_string(out, text);
         return;
@@ -102,8 +102,9 @@ static void put_json_moment(cli_out *out, tarn_slice text, bool has_zone) {
     if (space != NULL) *space = 'T';
     bool short_offset = has_zone && len > 3 && (iso[len - 3] == '+' || iso[len - 3] == '-');
     if (short_offset) {
-        memcpy(iso + len, ":00", 3);
-        len += 3;
+        iso[len++] = ':';
+        iso[len++] = '0';
+        iso[len++] = '0';
     }
     put_json_string(out, (tarn_slice){iso, len});
 }

@@ -9,6 +9,7 @@
 
 #define EXCERPT_COLUMNS 60 // of the line in which the error is
 #define EXCERPT_AHEAD   20 // of them to the right of the caret, when the line is longer
+#define EXCERPT_BESIDE  16 // "LINE 100: ...", and "..." behind it
 
 static void put_place(cli_shell *shell, cli_place place) {
     if (place.file.len == 0) return;
@@ -80,6 +81,13 @@ static bool cut_front(tarn_slice *text, size_t columns) {
     return was_cut;
 }
 
+// A line that wraps would leave the caret under the wrong one.
+static size_t excerpt_columns(void) {
+    size_t terminal = tarn_os_terminal_size(TARN_STREAM_ERROR).columns;
+    if (terminal == 0 || terminal >= EXCERPT_COLUMNS + EXCERPT_BESIDE) return EXCERPT_COLUMNS;
+    return terminal >= EXCERPT_AHEAD + EXCERPT_BESIDE ? terminal - EXCERPT_BESIDE : EXCERPT_AHEAD;
+}
+
 // Shows both sides of the spot, so that the caret's column is the width of the left one.
 static bool put_excerpt(cli_shell *shell, const error_spot *spot) {
     tarn_buffer left = {0};
@@ -88,10 +96,11 @@ static bool put_excerpt(cli_shell *shell, const error_spot *spot) {
                 cli_text_show(tarn_slice_skip(spot->line, spot->offset), &right);
     tarn_slice before = tarn_buffer_slice(&left);
     tarn_slice after = tarn_buffer_slice(&right);
+    size_t columns = excerpt_columns();
     size_t after_columns = cli_text_width(after);
     size_t ahead = after_columns < EXCERPT_AHEAD ? after_columns : EXCERPT_AHEAD;
-    bool front_cut = cut_front(&before, EXCERPT_COLUMNS - ahead);
-    tarn_slice shown = cli_text_fit(after, EXCERPT_COLUMNS - cli_text_width(before));
+    bool front_cut = cut_front(&before, columns - ahead);
+    tarn_slice shown = cli_text_fit(after, columns - cli_text_width(before));
 
     char label[48];
     int label_len =

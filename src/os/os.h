@@ -165,6 +165,9 @@ TARN_MUST_USE tarn_status tarn_os_stream_read(uint8_t *bytes, size_t len, size_t
 TARN_MUST_USE tarn_status tarn_os_stream_write(tarn_stream stream, tarn_slice bytes,
                                                tarn_error *err);
 
+// The value of an environment variable; empty when it is not set. Valid while nobody sets it.
+tarn_slice tarn_os_environment(const char *name);
+
 bool tarn_os_is_terminal(tarn_stream stream);
 // In characters; 0 when the stream is no terminal or does not tell.
 typedef struct tarn_terminal_size {

@@ -43,6 +43,10 @@ tarn_status tarn_os_stream_write(tarn_stream stream, tarn_slice bytes, tarn_erro
     return TARN_OK;
 }
 
+tarn_slice tarn_os_environment(const char *name) {
+    return tarn_slice_from_cstr(getenv(name)); // NOLINT(concurrency-mt-unsafe): nobody sets them
+}
+
 bool tarn_os_is_terminal(tarn_stream stream) {
     return isatty(streams[stream].fd) == 1;
 }
@@ -63,14 +67,20 @@ static void take_interrupt(int signal_number) {
     errno = before;
 }
 
+// For signals whose only use is that they end a wait.
+static void wake(int signal_number) {
+    (void)signal_number;
+}
+
+static void set_signal(int signal_number, void (*action)(int)) {
+    struct sigaction set = {.sa_handler = action}; // no SA_RESTART: it ends waits
+    tarn_assert(sigaction(signal_number, &set, NULL) == 0);
+}
+
 void tarn_os_on_interrupt(void (*handler)(void)) {
-    struct sigaction on_interrupt = {.sa_handler = SIG_DFL}; // no SA_RESTART: it ends waits
-    struct sigaction on_broken_pipe = {.sa_handler = SIG_DFL};
-    if (handler != NULL) {
-        interrupt_handler = handler;
-        on_interrupt.sa_handler = take_interrupt;
-        on_broken_pipe.sa_handler = SIG_IGN;
-    }
-    tarn_assert(sigaction(SIGINT, &on_interrupt, NULL) == 0);
-    tarn_assert(sigaction(SIGPIPE, &on_broken_pipe, NULL) == 0);
+    if (handler != NULL) interrupt_handler = handler;
+    set_signal(SIGINT, handler == NULL ? SIG_DFL : take_interrupt);
+    set_signal(SIGPIPE, handler == NULL ? SIG_DFL : SIG_IGN);
+    set_signal(SIGCONT, handler == NULL ? SIG_DFL : wake);
+    set_signal(SIGWINCH, handler == NULL ? SIG_DFL : wake);
 }

@@ -38,7 +38,7 @@ tarn_status tarn_thread_start(void (*run)(void *context), void *context, tarn_th
     sigset_t terminal;
     sigset_t before;
     sigemptyset(&terminal);
-    const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH};
+    const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH};
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         sigaddset(&terminal, signals[i]);
     }
