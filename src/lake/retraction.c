@@ -141,7 +141,7 @@ static tarn_status may_hold(const lake_retraction *retraction, const partition_d
 typedef struct file_pass {
     lake_retraction *retraction;
     partition_deletes *deletes;
-    const lake_entry *entry;
+    lake_entry entry; // a copy: the list may move while entries are added
     size_t own_index; // among the writer's entries; SIZE_MAX: a file of the table
     tarn_arena *scratch;
     roaring_bitmap_t *found; // positions of the rows to leave out
@@ -157,7 +157,7 @@ static tarn_status open_rows(const file_pass *pass, const roaring_bitmap_t *dele
                                         .column_count = count,
                                         .deleted = deleted,
                                         .alloc = pass->retraction->base.alloc};
-    return lake_data_reader_new(pass->retraction->base.table, pass->entry, &options, ret_reader,
+    return lake_data_reader_new(pass->retraction->base.table, &pass->entry, &options, ret_reader,
                                 err);
 }
 
@@ -213,7 +213,7 @@ static tarn_status copy_rows(const file_pass *pass, lake_data_writer *writer, ta
 
 // The file without the rows that were found, as a new file.
 static tarn_status rewrite(const file_pass *pass, lake_entry *ret_entry, tarn_error *err) {
-    const lake_entry *old = pass->entry;
+    const lake_entry *old = &pass->entry;
     lake_file_target target = {.partition = old->partition,
                                .bucket = old->bucket,
                                .total_buckets = old->total_buckets,
@@ -248,7 +248,7 @@ static tarn_status replace_file(const file_pass *pass, const lake_entry *new_ent
         return lake_remove_data_file(pass->retraction->base.table, &old, err);
     }
     lake_entry deleted;
-    TARN_TRY(lake_entry_copy(pass->entry, pass->retraction->base.arena, &deleted, err));
+    TARN_TRY(lake_entry_copy(&pass->entry, pass->retraction->base.arena, &deleted, err));
     deleted.kind = LAKE_DELETE;
     TARN_TRY(lake_entry_list_add(entries, &deleted, err));
     return new_entry == NULL ? TARN_OK : lake_entry_list_add(entries, new_entry, err);
@@ -258,16 +258,14 @@ static tarn_status replace_file(const file_pass *pass, const lake_entry *new_ent
 static tarn_status apply_to_file(file_pass *pass, bool *ret_emptied, tarn_error *err) {
     bool matters = false;
     *ret_emptied = false;
-    TARN_TRY(may_hold(pass->retraction, pass->deletes, pass->entry, pass->scratch, &matters, err));
+    TARN_TRY(may_hold(pass->retraction, pass->deletes, &pass->entry, pass->scratch, &matters, err));
     if (!matters) return TARN_OK;
-    lake_entry old = *pass->entry; // the list may move while entries are added
-    pass->entry = &old;
     pass->found = roaring_bitmap_create();
     if (pass->found == NULL) return tarn_fail(err, TARN_NO_MEMORY, "deleted rows");
     tarn_status status = find_rows(pass, err);
     uint64_t found = roaring_bitmap_get_cardinality(pass->found);
     if (status == TARN_OK && found > 0) {
-        bool is_emptied = found == (uint64_t)old.file.row_count;
+        bool is_emptied = found == (uint64_t)pass->entry.file.row_count;
         lake_entry rewritten;
         if (!is_emptied) status = rewrite(pass, &rewritten, err);
         if (status == TARN_OK) status = replace_file(pass, is_emptied ? NULL : &rewritten, err);
@@ -286,7 +284,7 @@ static tarn_status apply_to_own(lake_retraction *retraction, partition_deletes *
         if (entry->kind == LAKE_ADD && tarn_slice_equal(entry->partition, partition)) {
             file_pass pass = {.retraction = retraction,
                               .deletes = deletes,
-                              .entry = entry,
+                              .entry = *entry,
                               .own_index = i,
                               .scratch = scratch};
             TARN_TRY(apply_to_file(&pass, &emptied, err));
@@ -304,7 +302,7 @@ static tarn_status apply_to_live(lake_retraction *retraction, const lake_live *l
         if (number == LAKE_BYTEMAP_ABSENT || retraction->deletes[number]->total == 0) continue;
         file_pass pass = {.retraction = retraction,
                           .deletes = retraction->deletes[number],
-                          .entry = entry,
+                          .entry = *entry,
                           .own_index = SIZE_MAX,
                           .scratch = scratch};
         bool emptied = false;
