@@ -38,6 +38,8 @@ typedef tarn_status expr_prepare(const tarn_expr *const *args, size_t arg_count,
 enum {
     EXPR_TAKES_NULLS = 1 << 0, // is called for NULL arguments, and says itself what they give
     EXPR_MAKES_NULLS = 1 << 1, // may give NULL without a NULL argument
+    EXPR_NEVER_NULL = 1 << 5,  // whatever the arguments
+    EXPR_NULL_IF_ALL = 1 << 6, // only when all arguments are
     EXPR_VOLATILE = 1 << 2,    // depends on the moment
     EXPR_ANY_LAYOUT = 1 << 4,  // looks at validity only, so dictionaries need not be flattened
     EXPR_WIDENS = 1 << 3,      // its arguments of type real are computed as double precision

@@ -586,7 +586,7 @@ static const tarn_function functions[] = {
     FUNCTION("||", "anynontext, text", "text", "one text after the other", append_rows),
     EXPR_FUNCTION("concat", "variadic any", "text",
                   "all arguments one after the other, NULLs left out", .kernel = concat_rows,
-                  .flags = EXPR_TAKES_NULLS),
+                  .flags = EXPR_TAKES_NULLS | EXPR_NEVER_NULL),
     EXPR_FUNCTION("concat_ws", "text, variadic any", "text",
                   "all further arguments with the first between them, NULLs left out",
                   .kernel = concat_ws_rows, .flags = EXPR_TAKES_NULLS),

@@ -307,6 +307,14 @@ static tarn_type result_type(const expr_candidate *candidate, const tarn_expr *c
     return tarn_type_of(candidate->signature.result);
 }
 
+static bool is_never_null(uint32_t flags, const tarn_expr *const *args, size_t arg_count) {
+    if ((flags & EXPR_NEVER_NULL) != 0) return true;
+    if ((flags & EXPR_MAKES_NULLS) != 0) return false;
+    size_t not_null_count = 0;
+    for (size_t i = 0; i < arg_count; i++) not_null_count += args[i]->not_null;
+    return (flags & EXPR_NULL_IF_ALL) != 0 ? not_null_count > 0 : not_null_count == arg_count;
+}
+
 tarn_status tarn_expr_call(tarn_arena *arena, tarn_slice name, const tarn_expr *const *args,
                            size_t arg_count, int32_t position, const tarn_expr **ret_expr,
                            tarn_error *err) {
@@ -336,8 +344,7 @@ tarn_status tarn_expr_call(tarn_arena *arena, tarn_slice name, const tarn_expr *
                       .function = chosen.function,
                       .args = cast_args,
                       .arg_count = arg_count};
-    node.not_null = (chosen.function->flags & EXPR_MAKES_NULLS) == 0;
-    for (size_t i = 0; i < arg_count; i++) node.not_null &= cast_args[i]->not_null;
+    node.not_null = is_never_null(chosen.function->flags, cast_args, arg_count);
     return expr_tree_new(arena, node, ret_expr, err);
 }
 
