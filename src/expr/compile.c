@@ -383,7 +383,7 @@ static tarn_status compile_condition(compiler *c, const tarn_expr *expr, uint32_
         *ret_selection = selection;
         return TARN_OK;
     }
-    uint32_t value;
+    uint32_t value = 0;
     TARN_TRY(compile(c, expr, selection, &value));
     return narrow(c, EXPR_NARROW_TRUE, value, selection, ret_selection);
 }

@@ -21,6 +21,11 @@ static bool is_wildcard(const pattern *p, size_t at, uint8_t wildcard) {
     return p->text.data[at] == wildcard && p->escape != wildcard;
 }
 
+// Whether the pattern's last byte, at `at`, is an escape character with nothing to escape.
+static bool ends_with_escape(const pattern *p, size_t at) {
+    return p->text.len > 0 && at + 1 == p->text.len && p->text.data[at] == p->escape;
+}
+
 // Goes back to the last '%' on a mismatch: each '%' needs only be tried with what follows it.
 static match_result match(const pattern *p, tarn_slice text) {
     size_t t = 0;
@@ -53,8 +58,7 @@ static match_result match(const pattern *p, tarn_slice text) {
         i = retry_pattern;
     }
     if (t == text.len && i == p->text.len) return MATCH_YES;
-    bool bad = p->text.len > 0 && i + 1 == p->text.len && p->text.data[i] == p->escape;
-    return bad && t < text.len ? MATCH_BAD_PATTERN : MATCH_NO;
+    return t < text.len && ends_with_escape(p, i) ? MATCH_BAD_PATTERN : MATCH_NO;
 }
 
 static tarn_status fail_pattern(const expr_frame *frame) {

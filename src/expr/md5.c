@@ -36,7 +36,7 @@ static void add_block(uint32_t state[4], const uint8_t *block) {
     uint32_t d = state[3];
     for (uint32_t i = 0; i < 64; i++) {
         uint32_t round = i / 16;
-        uint32_t word = tarn_load_u32(block + (start[round] + step[round] * i) % 16 * 4);
+        uint32_t word = tarn_load_u32(block + (size_t)((start[round] + step[round] * i) % 16) * 4);
         uint32_t next =
             b + turn_left(a + mix(round, b, c, d) + sines[i] + word, turns[round][i % 4]);
         a = d;

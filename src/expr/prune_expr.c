@@ -263,7 +263,7 @@ static tarn_status add_range_test(pruner *p, const tarn_expr *column, tarn_prune
         TARN_TRY(add_step_test(p, column, TARN_PRUNE_GE, range.from));
         return add_step_test(p, column, TARN_PRUNE_LT, range.to);
     case TARN_PRUNE_NE: return is_one ? add_step_test(p, column, op, range.from) : TARN_OK;
-    case TARN_PRUNE_LT: return add_step_test(p, column, op, range.from);
+    case TARN_PRUNE_LT:
     case TARN_PRUNE_GE: return add_step_test(p, column, op, range.from);
     case TARN_PRUNE_LE:
         if (is_one) return add_step_test(p, column, op, range.from);

@@ -291,11 +291,14 @@ static void put_ordinal(number_writer *w, bool is_upper) {
     const char *whole = w->digits->whole;
     size_t len = strlen(whole);
     if (w->digits->negative || w->overflows || w->pattern->has_point) return;
-    char last = len > 0 ? whole[len - 1] : '0';
+    char last = '0';
+    if (len > 0) last = whole[len - 1];
     if (len > 1 && whole[len - 2] == '1') last = '0';
     const char *ending = last == '1' ? "st" : last == '2' ? "nd" : last == '3' ? "rd" : "th";
     for (; *ending != '\0'; ending++) {
-        put(w, is_upper ? (char)expr_upper_point((uint8_t)*ending) : *ending);
+        char letter = *ending;
+        if (is_upper) letter = (char)expr_upper_point((uint8_t)letter);
+        put(w, letter);
     }
 }
 
@@ -346,6 +349,7 @@ static void put_slot(number_writer *w, const slot *s) {
     }
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the writer writes to `out`
 static size_t write_number(const number_pattern *p, const number_digits *digits, uint8_t *out) {
     number_writer w = {.pattern = p, .digits = digits, .out = out};
     w.overflows = (int)strlen(digits->whole) > p->whole_digits;

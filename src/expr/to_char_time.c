@@ -271,7 +271,9 @@ static void put_clock_field(time_writer *w, const keyword *word) {
     case FIELD_MILLISECOND: put_number(w, t->us / 1000, 3); break;
     case FIELD_MICROSECOND: put_number(w, t->us, 6); break;
     case FIELD_FRACTION: put_number(w, t->us / power_of_ten(6 - word->width), word->width); break;
-    case FIELD_SECOND_OF_DAY: put_number(w, t->hour * 3600 + t->minute * 60 + t->second, 0); break;
+    case FIELD_SECOND_OF_DAY:
+        put_number(w, t->hour * 3600L + t->minute * 60L + t->second, 0);
+        break;
     default: tarn_assert(false);
     }
 }
@@ -389,31 +391,38 @@ static void put_quoted(time_writer *w, tarn_slice *rest) {
     if (rest->len > 0) *rest = tarn_slice_skip(*rest, 1);
 }
 
+// The prefixes of a keyword. TM asks for names of a locale, which is always the plain one.
+static void take_prefixes(time_writer *w, tarn_slice *rest) {
+    w->fills = true;
+    while (true) {
+        if (take(rest, "FM", "fm") || take(rest, "TM", "tm")) {
+            w->fills = false;
+        } else if (!take(rest, "FX", "fx")) {
+            return;
+        }
+    }
+}
+
+// A byte that belongs to no keyword stands for itself.
+static void put_plain(time_writer *w, tarn_slice *rest) {
+    bool escapes_quote = rest->data[0] == '\\' && rest->len > 1 && rest->data[1] == '"';
+    if (escapes_quote) *rest = tarn_slice_skip(*rest, 1);
+    w->failed |= !tarn_buffer_append(w->out, tarn_slice_head(*rest, 1));
+    *rest = tarn_slice_skip(*rest, 1);
+}
+
 static tarn_status write_time(time_writer *w, tarn_slice pattern) {
     for (tarn_slice rest = pattern; rest.len > 0 && !w->failed;) {
         if (take(&rest, "\"", "\"")) {
             put_quoted(w, &rest);
             continue;
         }
-        w->fills = true;
-        while (true) { // prefixes; TM asks for names of a locale, which is always the plain one
-            if (take(&rest, "FM", "fm")) {
-                w->fills = false;
-            } else if (take(&rest, "TM", "tm")) {
-                w->fills = false;
-            } else if (!take(&rest, "FX", "fx")) {
-                break;
-            }
-        }
+        take_prefixes(w, &rest);
         if (rest.len == 0) break;
         letter_case which;
         const keyword *word = find_keyword(rest, &which);
         if (word == NULL) {
-            if (rest.data[0] == '\\' && rest.len > 1 && rest.data[1] == '"') {
-                rest = tarn_slice_skip(rest, 1);
-            }
-            w->failed |= !tarn_buffer_append(w->out, tarn_slice_head(rest, 1));
-            rest = tarn_slice_skip(rest, 1);
+            put_plain(w, &rest);
             continue;
         }
         if (w->time->is_interval && needs_calendar(word->field)) {

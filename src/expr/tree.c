@@ -68,8 +68,9 @@ static tarn_type numeric_type_of_text(tarn_slice text) {
     }
     bool negative = i + 1 < text.len && text.data[i + 1] == '-';
     for (i++; i < text.len && exponent < 1000; i++) {
-        if (text.data[i] >= '0' && text.data[i] <= '9')
+        if (text.data[i] >= '0' && text.data[i] <= '9') {
             exponent = exponent * 10 + text.data[i] - '0';
+        }
     }
     if (negative) exponent = -exponent;
     int whole = digits - scale + exponent;
@@ -228,7 +229,6 @@ static tarn_status cast_argument(tarn_arena *arena, const tarn_expr **arg, uint8
     int32_t position = expr->position;
     switch (wanted) {
     case EXPR_ANY: // concat: each as its output function writes it
-        return tarn_expr_cast(arena, expr, text, TARN_CAST_EXPLICIT, position, arg, err);
     case EXPR_ANYNONTEXT:
         return tarn_expr_cast(arena, expr, text, TARN_CAST_EXPLICIT, position, arg, err);
     case EXPR_ANYELEMENT:

@@ -6,7 +6,10 @@ bool expr_literal_equal(const tarn_value *a, const tarn_value *b) {
     if (a->type.id != b->type.id || a->is_null != b->is_null) return false;
     if (a->is_null) return true;
     bool is_float = a->type.id == TARN_TYPE_REAL || a->type.id == TARN_TYPE_DOUBLE;
-    if (is_float) return memcmp(&a->f64, &b->f64, sizeof a->f64) == 0; // -0.0 is not 0.0 here
+    if (is_float) { // -0.0 is not 0.0 here, and NaN is itself
+        // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c)
+        return memcmp(&a->f64, &b->f64, sizeof a->f64) == 0;
+    }
     if (a->type.id == TARN_TYPE_INTERVAL) { // a month is not thirty days here
         return a->interval.months == b->interval.months && a->interval.days == b->interval.days &&
                a->interval.us == b->interval.us;

@@ -136,6 +136,7 @@ static tarn_status connect_inputs(tarn_flow *flow, flow_node *node, const tarn_n
     return TARN_OK;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of the public header
 tarn_status tarn_flow_add_operator(tarn_flow *flow, tarn_slice name, const tarn_operator_ops *ops,
                                    void *self, const tarn_node *inputs, size_t input_count,
                                    unsigned flags, tarn_node *ret_node, tarn_error *err) {

@@ -183,11 +183,11 @@ typedef struct tarn_node_metrics {
     int64_t watermark_us; // last one seen (sources: sent)
 } tarn_node_metrics;
 // Safe while the flow runs; counters may be a moment old.
-tarn_node_metrics tarn_flow_node_metrics(tarn_flow *flow, tarn_node node);
+tarn_node_metrics tarn_flow_node_metrics(tarn_flow *flow, tarn_node index);
 size_t tarn_flow_node_count(const tarn_flow *flow);
 // The `self` of a node that was added with these ops, NULL for any other node: for counters that an
 // operator keeps itself.
-void *tarn_flow_operator(const tarn_flow *flow, tarn_node node, const tarn_operator_ops *ops);
+void *tarn_flow_operator(const tarn_flow *flow, tarn_node index, const tarn_operator_ops *ops);
 
 // ---- state bytes at rest ----
 //

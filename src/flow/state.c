@@ -224,7 +224,7 @@ static tarn_status read_states(tarn_state_reader *reader, const tarn_slice *stat
                                size_t state_count, tarn_error *err) {
     for (size_t i = 0; i < state_count; i++) {
         tarn_slice header = states[i];
-        bool is_full;
+        bool is_full = false;
         TARN_TRY(read_header(&header, &is_full, err));
         if (is_full) {
             if (reader->slot_count > 0) memset(reader->used, 0, reader->slot_count);
@@ -324,7 +324,7 @@ tarn_status tarn_state_merge(const tarn_alloc *alloc, const tarn_slice *states, 
     size_t begin = ret_state->len;
     tarn_status status = TARN_OK;
     for (size_t i = 0; i < state_count && status == TARN_OK; i++) {
-        bool is_full;
+        bool is_full = false;
         status = visit_sections(states[i], collect_name, &list, &is_full, err);
     }
     size_t section_count = 0;
