@@ -326,6 +326,14 @@ tarn_status tarn_store_list(tarn_store *store, tarn_slice prefix, tarn_arena *ar
     return TARN_OK;
 }
 
+tarn_status tarn_store_sync_names(tarn_store *store, tarn_slice prefix, tarn_error *err) {
+    full_path full = {.text = tarn_store_root(store)};
+    if (prefix.len > 0) TARN_TRY(locate(store, prefix, &full, err));
+    tarn_file_info info;
+    TARN_TRY(tarn_os_stat(store->os, full.text, &info, err));
+    return info.is_directory ? tarn_os_sync_dir(store->os, full.text, err) : TARN_OK;
+}
+
 static tarn_status remove_drafts(tarn_store *store, tarn_slice directory, tarn_arena *scratch,
                                  uint64_t *ret_removed, tarn_error *err) {
     tarn_slice *names = NULL;

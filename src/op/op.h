@@ -104,6 +104,9 @@ typedef struct tarn_op_source_options {
     tarn_eval_context eval;
     tarn_status (*bad)(void *context, const tarn_bad_record *record,
                        tarn_error *err); // may be NULL
+    // Between the bad records before a barrier and those behind it, on the source's task; may be
+    // NULL.
+    tarn_status (*bad_barrier)(void *context, uint64_t epoch, tarn_error *err);
     void *bad_context;
 } tarn_op_source_options;
 typedef struct tarn_op_source tarn_op_source;
@@ -121,7 +124,8 @@ tarn_op_source_progress tarn_op_source_progress_of(const tarn_op_source *source)
 
 // Rows delivered before the last barrier, or before the checkpoint that was restored. Any thread.
 uint64_t tarn_op_source_barrier_rows(const tarn_op_source *source);
-// Reads a source anew from its start: its first `row_limit` rows, all of the relation's columns.
+// Reads a source anew from its start: its first `row_limit` rows, all of the relation's columns,
+// with the watermarks that they came with.
 TARN_MUST_USE tarn_status
 tarn_op_replay_source(const tarn_op_source_options *options, uint64_t row_limit,
                       tarn_status (*row)(void *context, const tarn_chunk *chunk, tarn_error *err),

@@ -74,6 +74,51 @@ static tarn_status complete_chunk(source_columns *columns, const tarn_chunk *chu
     return TARN_OK;
 }
 
+// ---- event time ----
+
+#define DAY_US ((int64_t)24 * 3600 * 1000000)
+
+static int64_t event_time_us(const tarn_vector *times, size_t row) {
+    switch (times->type.id) {
+    case TARN_TYPE_DATE:
+        return *(const int32_t *)tarn_vector_at(times, row, sizeof(int32_t)) * DAY_US;
+    case TARN_TYPE_TIMESTAMP_NS:
+    case TARN_TYPE_TIMESTAMPTZ_NS:
+        return *(const int64_t *)tarn_vector_at(times, row, sizeof(int64_t)) / 1000;
+    default: return *(const int64_t *)tarn_vector_at(times, row, sizeof(int64_t));
+    }
+}
+
+// The watermark after an event at `latest_us`.
+static int64_t watermark_after(const tarn_relation *relation, int64_t latest_us) {
+    int64_t watermark_us;
+    if (latest_us == TARN_NO_WATERMARK ||
+        __builtin_sub_overflow(latest_us, relation->watermark_delay_us, &watermark_us)) {
+        return TARN_NO_WATERMARK;
+    }
+    return watermark_us;
+}
+
+// Gives each row the watermark before it. *latest_us is the latest event time so far, and moves on.
+static tarn_status add_watermarks(const tarn_relation *relation, int64_t *latest_us,
+                                  tarn_arena *arena, tarn_chunk *chunk, tarn_error *err) {
+    if (relation->time_column < 0) return TARN_OK;
+    int64_t *watermarks = tarn_arena_new_raw(arena, int64_t, chunk->row_count);
+    if (watermarks == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
+    const tarn_vector *times = &chunk->columns[relation->time_column];
+    int64_t watermark_us = watermark_after(relation, *latest_us);
+    for (size_t row = 0; row < chunk->row_count; row++) {
+        watermarks[row] = watermark_us;
+        if (tarn_vector_is_null(times, row)) continue;
+        int64_t time_us = event_time_us(times, row);
+        if (time_us <= *latest_us) continue;
+        *latest_us = time_us;
+        watermark_us = watermark_after(relation, time_us);
+    }
+    chunk->watermarks = watermarks;
+    return TARN_OK;
+}
+
 // ---- the source ----
 
 struct tarn_op_source {
@@ -97,49 +142,6 @@ static void source_free(void *self) {
     tarn_program_free(op->columns.program);
     op_base_free(&op->base);
     tarn_alloc_free(alloc, op, 1);
-}
-
-#define DAY_US ((int64_t)24 * 3600 * 1000000)
-
-static int64_t event_time_us(const tarn_vector *times, size_t row) {
-    switch (times->type.id) {
-    case TARN_TYPE_DATE:
-        return *(const int32_t *)tarn_vector_at(times, row, sizeof(int32_t)) * DAY_US;
-    case TARN_TYPE_TIMESTAMP_NS:
-    case TARN_TYPE_TIMESTAMPTZ_NS:
-        return *(const int64_t *)tarn_vector_at(times, row, sizeof(int64_t)) / 1000;
-    default: return *(const int64_t *)tarn_vector_at(times, row, sizeof(int64_t));
-    }
-}
-
-// The watermark after an event at `latest_us`.
-static int64_t watermark_after(const tarn_op_source *op, int64_t latest_us) {
-    int64_t watermark_us;
-    int64_t delay_us = op->columns.options.relation->watermark_delay_us;
-    if (latest_us == TARN_NO_WATERMARK ||
-        __builtin_sub_overflow(latest_us, delay_us, &watermark_us)) {
-        return TARN_NO_WATERMARK;
-    }
-    return watermark_us;
-}
-
-static tarn_status add_watermarks(tarn_op_source *op, tarn_chunk *chunk, tarn_error *err) {
-    ptrdiff_t time_column = op->columns.options.relation->time_column;
-    if (time_column < 0) return TARN_OK;
-    int64_t *watermarks = tarn_arena_new_raw(&op->base.batch_arena, int64_t, chunk->row_count);
-    if (watermarks == NULL) return op_no_memory(&op->base, err);
-    const tarn_vector *times = &chunk->columns[time_column];
-    int64_t watermark_us = watermark_after(op, op->latest_us);
-    for (size_t row = 0; row < chunk->row_count; row++) {
-        watermarks[row] = watermark_us;
-        if (tarn_vector_is_null(times, row)) continue;
-        int64_t time_us = event_time_us(times, row);
-        if (time_us <= op->latest_us) continue;
-        op->latest_us = time_us;
-        watermark_us = watermark_after(op, time_us);
-    }
-    chunk->watermarks = watermarks;
-    return TARN_OK;
 }
 
 static tarn_status send_watermark(tarn_op_source *op, int64_t watermark_us, tarn_output *output,
@@ -166,10 +168,11 @@ static tarn_status deliver(tarn_op_source *op, const tarn_chunk *chunk, tarn_out
     tarn_assert(chunk->selection == NULL);
     tarn_chunk complete;
     TARN_TRY(complete_chunk(&op->columns, chunk, &op->base.batch_arena, &complete, err));
-    TARN_TRY(add_watermarks(op, &complete, err));
+    const tarn_relation *relation = op->columns.options.relation;
+    TARN_TRY(add_watermarks(relation, &op->latest_us, &op->base.batch_arena, &complete, err));
     note_progress(op, chunk->row_count);
     TARN_TRY(tarn_output_emit(output, &complete, err));
-    return send_watermark(op, watermark_after(op, op->latest_us), output, err);
+    return send_watermark(op, watermark_after(relation, op->latest_us), output, err);
 }
 
 static tarn_status source_poll(void *self, tarn_output *output, tarn_poll *ret_poll,
@@ -196,8 +199,11 @@ static tarn_status source_poll(void *self, tarn_output *output, tarn_poll *ret_p
 
 static tarn_status source_barrier(void *self, uint64_t epoch, tarn_state_writer *state,
                                   tarn_error *err) {
-    (void)epoch;
     tarn_op_source *op = self;
+    const tarn_op_source_options *options = &op->columns.options;
+    if (options->bad_barrier != NULL) {
+        TARN_TRY(options->bad_barrier(options->bad_context, epoch, err));
+    }
     tarn_buffer value = {.alloc = op->base.alloc};
     uint64_t rows = atomic_load_explicit(&op->rows, memory_order_relaxed);
     tarn_status status = TARN_OK;
@@ -290,6 +296,8 @@ static tarn_status replay_rows(source_columns *columns, tarn_source_reader *read
                                uint64_t row_limit, tarn_arena *arena,
                                tarn_status (*row)(void *, const tarn_chunk *, tarn_error *),
                                void *context, tarn_error *err) {
+    // What was late is late again.
+    int64_t latest_us = TARN_NO_WATERMARK;
     while (row_limit > 0) {
         const tarn_chunk *chunk = NULL;
         tarn_poll poll = TARN_POLL_END;
@@ -299,6 +307,8 @@ static tarn_status replay_rows(source_columns *columns, tarn_source_reader *read
         tarn_arena_clear(arena);
         tarn_chunk complete;
         TARN_TRY(complete_chunk(columns, chunk, arena, &complete, err));
+        TARN_TRY(
+            add_watermarks(columns->options.relation, &latest_us, arena, &complete, err));
         if (complete.row_count > row_limit) complete.row_count = (size_t)row_limit;
         row_limit -= complete.row_count;
         TARN_TRY(row(context, &complete, err));

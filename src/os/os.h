@@ -193,6 +193,7 @@ void tarn_thread_join(tarn_thread *thread); // waits and frees; accepts NULL
 typedef enum tarn_lock_rank {
     TARN_LOCK_API = 1,
     TARN_LOCK_WAREHOUSE,
+    TARN_LOCK_WRITER,
     TARN_LOCK_CATALOG,
     TARN_LOCK_JOB,
     TARN_LOCK_TABLE,

@@ -130,25 +130,68 @@ static tarn_status describe_table(wh_object *object, tarn_error *err) {
     return status;
 }
 
+void wh_object_set_durable(wh_object *object, int64_t version) {
+    int64_t known = atomic_load_explicit(&object->durable_version, memory_order_relaxed);
+    while (known < version &&
+           !atomic_compare_exchange_weak_explicit(&object->durable_version, &known, version,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+// A process that died may have made a version visible that a power loss could still take away.
+static tarn_status settle_versions(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
+    tarn_arena scratch;
+    tarn_arena_init(&scratch, warehouse->alloc, SIZE_MAX);
+    tarn_slice snapshots;
+    tarn_snapshot latest;
+    bool found = false;
+    tarn_status status =
+        tarn_arena_printf(&scratch, &snapshots, TARN_SLICE_FMT "/snapshot",
+                          TARN_SLICE_ARG(tarn_table_path(object->table)))
+            ? tarn_table_latest_snapshot(object->table, &scratch, &latest, &found, err)
+            : wh_no_memory(err);
+    if (status == TARN_OK) status = tarn_store_sync_names(warehouse->store, snapshots, err);
+    if (status == TARN_OK && found) wh_object_set_durable(object, latest.id);
+    tarn_arena_reset(&scratch);
+    return status;
+}
+
 tarn_status wh_object_open_table(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
     tarn_slice path;
     TARN_TRY(wh_table_path(object->relation.name, &object->arena, &path, err));
     TARN_TRY(tarn_table_open(warehouse->store, path, warehouse->alloc, &object->table, err));
+    TARN_TRY(settle_versions(warehouse, object, err));
     return object->relation.kind == TARN_RELATION_TABLE ? describe_table(object, err) : TARN_OK;
 }
 
 // ---- the list ----
 
-wh_object *wh_catalog_find(tarn_warehouse *warehouse, tarn_slice name) {
+static bool has_name(const wh_object *object, tarn_slice name) {
+    return tarn_slice_equal(object->relation.name, name);
+}
+
+static bool has_id(const wh_object *object, tarn_slice id) {
+    return tarn_slice_equal(object->id, id);
+}
+
+static wh_object *find(tarn_warehouse *warehouse, tarn_slice key,
+                       bool (*has_key)(const wh_object *object, tarn_slice key)) {
     wh_object *found = NULL;
     tarn_mutex_lock(warehouse->catalog_lock);
     for (size_t i = 0; i < warehouse->objects.count && found == NULL; i++) {
-        wh_object *object = warehouse->objects.items[i];
-        if (tarn_slice_equal(object->relation.name, name)) found = object;
+        if (has_key(warehouse->objects.items[i], key)) found = warehouse->objects.items[i];
     }
     if (found != NULL) wh_object_ref(found);
     tarn_mutex_unlock(warehouse->catalog_lock);
     return found;
+}
+
+wh_object *wh_catalog_find(tarn_warehouse *warehouse, tarn_slice name) {
+    return find(warehouse, name, has_name);
+}
+
+wh_object *wh_catalog_find_id(tarn_warehouse *warehouse, tarn_slice id) {
+    return find(warehouse, id, has_id);
 }
 
 tarn_status wh_catalog_add(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
@@ -271,10 +314,11 @@ static json_t *object_json(const wh_object *object) {
     return NULL;
 }
 
-static json_t *catalog_json(const wh_object_list *list) {
+static json_t *catalog_json(const wh_object_list *list, const wh_object *without) {
     json_t *entries = json_array();
     for (size_t i = 0; i < list->count; i++) {
         if (list->items[i]->relation.kind == TARN_RELATION_TABLE) continue;
+        if (list->items[i] == without) continue;
         if (json_array_append_new(entries, object_json(list->items[i])) != 0) {
             json_decref(entries);
             return NULL;
@@ -283,10 +327,10 @@ static json_t *catalog_json(const wh_object_list *list) {
     return json_pack("{s:i, s:o}", "version", CATALOG_VERSION, "objects", entries);
 }
 
-tarn_status wh_catalog_save(tarn_warehouse *warehouse, tarn_error *err) {
+tarn_status wh_catalog_save(tarn_warehouse *warehouse, const wh_object *without, tarn_error *err) {
     wh_object_list list;
     TARN_TRY(wh_catalog_list(warehouse, &list, err));
-    json_t *root = catalog_json(&list);
+    json_t *root = catalog_json(&list, without);
     wh_list_release(warehouse->alloc, &list);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(2));
     json_decref(root);
@@ -352,7 +396,7 @@ static bool is_defined(const json_t *entries, tarn_slice name) {
     return false;
 }
 
-static bool is_view_table(const tarn_table *table) {
+bool wh_is_view_table(const tarn_table *table) {
     const tarn_table_definition *definition = tarn_table_definition_of(table);
     for (size_t i = 0; i < definition->option_count; i++) {
         if (tarn_slice_equal(definition->options[i].key, TARN_LIT(VIEW_TABLE_OPTION))) return true;
@@ -379,7 +423,7 @@ static tarn_status load_table(tarn_warehouse *warehouse, const json_t *entries, 
         }
         return status;
     }
-    if (is_view_table(object->table)) {
+    if (wh_is_view_table(object->table)) {
         status = tarn_table_drop(warehouse->store, path, warehouse->alloc, err);
         wh_object_unref(object);
         return status;

@@ -103,15 +103,21 @@ static file_name checkpoint_name(uint64_t epoch) {
 
 // ---- writing ----
 
+static tarn_status append_commit(tarn_buffer *out, const wh_prepared *prepared, tarn_error *err) {
+    return append_section(out, SECTION_COMMIT, prepared->owner->id, prepared->watermark_us,
+                          tarn_buffer_slice(&prepared->committable), err);
+}
+
 static tarn_status encode_file(wh_graph *graph, tarn_slice state, tarn_buffer *out,
                                tarn_error *err) {
     if (!tarn_buffer_append(out, (tarn_slice){magic, MAGIC_BYTES})) return wh_no_memory(err);
     TARN_TRY(append_section(out, SECTION_STATE, (tarn_slice){0}, 0, state, err));
     for (size_t i = 0; i < wh_graph_view_count(graph); i++) {
-        const wh_prepared *prepared = wh_graph_prepared(graph, i);
-        TARN_TRY(append_section(out, SECTION_COMMIT, wh_graph_view(graph, i)->relation.name,
-                                prepared->watermark_us, tarn_buffer_slice(&prepared->committable),
-                                err));
+        TARN_TRY(append_commit(out, wh_graph_prepared(graph, i), err));
+    }
+    const wh_prepared *letters = NULL;
+    while ((letters = wh_graph_letters(graph, letters)) != NULL) {
+        TARN_TRY(append_commit(out, letters, err));
     }
     return append_section(out, SECTION_END, (tarn_slice){0}, 0, (tarn_slice){0}, err);
 }
@@ -168,47 +174,73 @@ tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_graph *graph, uint
 
 // ---- committing ----
 
-static tarn_status commit_view(const wh_object *view, uint64_t epoch, tarn_slice committable,
-                               int64_t watermark_us, tarn_slice inputs, int64_t *ret_version,
+// What a section says, or what the graph has in hand.
+typedef struct epoch_commit {
+    const wh_object *owner;
+    const wh_object *table;
+    tarn_slice committable;
+    int64_t watermark_us;
+    tarn_slice inputs; // empty: not known
+} epoch_commit;
+
+static tarn_status commit_part(const epoch_commit *part, uint64_t epoch, int64_t *ret_version,
                                tarn_error *err) {
     char epoch_text[24];
     (void)snprintf(epoch_text, sizeof epoch_text, "%llu", (unsigned long long)epoch);
     const tarn_option properties[] = {
         {TARN_LIT("tarn.epoch"), tarn_slice_from_cstr(epoch_text)},
-        {TARN_LIT("tarn.job"), view->relation.name},
-        {TARN_LIT("tarn.inputs"), inputs},
+        {TARN_LIT("tarn.job"), part->owner->relation.name},
+        {TARN_LIT("tarn.inputs"), part->inputs},
     };
     tarn_table_commit_request request = {
-        .commit_user = view->id,
+        .commit_user = part->owner->id,
         .commit_identifier = (int64_t)epoch,
-        .committable = committable,
-        .create_empty = true,
+        .committable = part->committable,
+        .create_empty = part->owner == part->table, // each epoch is a version of every view
         // The end of all time is not an event time that other readers could use.
-        .watermark_us = watermark_us == INT64_MAX ? TARN_NO_WATERMARK : watermark_us,
+        .watermark_us = part->watermark_us == INT64_MAX ? TARN_NO_WATERMARK : part->watermark_us,
         .properties = properties,
-        .property_count = inputs.len == 0 ? 2 : 3,
+        .property_count = part->inputs.len == 0 ? 2 : 3,
     };
-    tarn_status status = tarn_table_commit(view->table, &request, ret_version, err);
+    tarn_status status = tarn_table_commit(part->table->table, &request, ret_version, err);
     if (status != TARN_OK) {
-        tarn_error_prefix(err, "view \"" TARN_SLICE_FMT "\", epoch %llu: ",
-                          TARN_SLICE_ARG(view->relation.name), (unsigned long long)epoch);
+        tarn_error_prefix(err, "\"" TARN_SLICE_FMT "\", epoch %llu: ",
+                          TARN_SLICE_ARG(part->table->relation.name), (unsigned long long)epoch);
     }
     return status;
+}
+
+static tarn_status commit_prepared(const wh_prepared *prepared, uint64_t epoch, tarn_slice inputs,
+                                   int64_t *ret_version, tarn_error *err) {
+    epoch_commit part = {.owner = prepared->owner,
+                         .table = prepared->table,
+                         .committable = tarn_buffer_slice(&prepared->committable),
+                         .watermark_us = prepared->watermark_us,
+                         .inputs = inputs};
+    return commit_part(&part, epoch, ret_version, err);
+}
+
+static tarn_status commit_letters(const wh_graph *graph, uint64_t epoch, tarn_error *err) {
+    const wh_prepared *letters = NULL;
+    while ((letters = wh_graph_letters(graph, letters)) != NULL) {
+        int64_t version = 0;
+        TARN_TRY(commit_prepared(letters, epoch, (tarn_slice){0}, &version, err));
+        wh_object_set_durable(letters->table, version);
+    }
+    return TARN_OK;
 }
 
 tarn_status wh_checkpoint_commit(tarn_warehouse *warehouse, wh_graph *graph, uint64_t epoch,
                                  tarn_error *err) {
     tarn_buffer inputs = {.alloc = warehouse->alloc};
-    tarn_status status = TARN_OK;
+    tarn_status status = commit_letters(graph, epoch, err);
     for (size_t i = 0; i < wh_graph_view_count(graph) && status == TARN_OK; i++) {
-        const wh_prepared *prepared = wh_graph_prepared(graph, i);
         int64_t version = 0;
         tarn_buffer_clear(&inputs);
         status = wh_graph_inputs_json(graph, i, &inputs, err);
         if (status == TARN_OK) {
-            status = commit_view(wh_graph_view(graph, i), epoch,
-                                 tarn_buffer_slice(&prepared->committable), prepared->watermark_us,
-                                 tarn_buffer_slice(&inputs), &version, err);
+            status = commit_prepared(wh_graph_prepared(graph, i), epoch,
+                                     tarn_buffer_slice(&inputs), &version, err);
         }
         if (status == TARN_OK) wh_graph_set_version(graph, i, version);
     }
@@ -235,22 +267,33 @@ static tarn_status parse_current(tarn_slice text, wh_chain *ret_chain, tarn_erro
     return good ? TARN_OK : tarn_fail(err, TARN_CORRUPT, "tarn/CURRENT is not a chain of epochs");
 }
 
-// Finishes the commits that the crash may have interrupted. Views dropped since have none.
+// A reference to the table that an owner's rows go to, NULL: there is none any more.
+static wh_object *find_target(tarn_warehouse *warehouse, wh_object *owner) {
+    wh_object *table = NULL;
+    if (owner->relation.kind == TARN_RELATION_VIEW) {
+        wh_object_ref(owner);
+        return owner;
+    }
+    if (wh_dead_letter_table(warehouse, owner->relation.name, &table, NULL) != TARN_OK) return NULL;
+    return table;
+}
+
+// Finishes the commits that the crash may have interrupted. Views dropped since have none, and the
+// id tells them from later ones of the same name.
 static tarn_status commit_again(tarn_warehouse *warehouse, const section *part, uint64_t epoch,
                                 tarn_arena *arena, tarn_error *err) {
-    wh_object *view = wh_catalog_find(warehouse, part->name);
-    if (view == NULL || view->relation.kind != TARN_RELATION_VIEW) {
-        wh_object_unref(view);
-        return TARN_OK;
+    wh_object *owner = wh_catalog_find_id(warehouse, part->name);
+    wh_object *table = owner == NULL ? NULL : find_target(warehouse, owner);
+    tarn_status status = TARN_OK;
+    if (table != NULL) {
+        epoch_commit again = {.owner = owner, .table = table, .watermark_us = part->watermark_us};
+        int64_t version = 0;
+        status = unpack(part, arena, &again.committable, err);
+        if (status == TARN_OK) status = commit_part(&again, epoch, &version, err);
+        if (status == TARN_OK) wh_object_set_durable(table, version);
     }
-    tarn_slice committable;
-    int64_t version;
-    tarn_status status = unpack(part, arena, &committable, err);
-    if (status == TARN_OK) {
-        status = commit_view(view, epoch, committable, part->watermark_us, (tarn_slice){0},
-                             &version, err);
-    }
-    wh_object_unref(view);
+    wh_object_unref(table);
+    wh_object_unref(owner);
     return status;
 }
 
@@ -330,6 +373,9 @@ static tarn_status recover(tarn_warehouse *warehouse, tarn_arena *arena, tarn_er
     TARN_TRY(tarn_store_stat(warehouse->store, CURRENT_PATH, &info, err));
     if (info.exists) {
         tarn_slice text;
+        // Whoever replaced it may have died before that was durable. No commit may rely on an epoch
+        // that a power loss can still take back: the next one of that number would be another.
+        TARN_TRY(tarn_store_sync_names(warehouse->store, TARN_LIT("tarn"), err));
         TARN_TRY(tarn_store_get(warehouse->store, CURRENT_PATH, 1 << 20, arena, &text, err));
         TARN_TRY(parse_current(text, chain, err));
     }

@@ -147,6 +147,18 @@ static tarn_status view_key(const wh_object *object, tarn_arena *arena, tarn_sch
     return TARN_OK;
 }
 
+// No definition speaks of a view's table that is there already: a CREATE or DROP has failed halfway.
+static tarn_status clear_leftover(tarn_warehouse *warehouse, tarn_slice path, tarn_error *err) {
+    bool exists = false;
+    TARN_TRY(tarn_table_exists(warehouse->store, path, &exists, err));
+    if (!exists) return TARN_OK;
+    tarn_table *table = NULL;
+    TARN_TRY(tarn_table_open(warehouse->store, path, warehouse->alloc, &table, err));
+    bool is_leftover = wh_is_view_table(table);
+    tarn_table_close(table);
+    return is_leftover ? tarn_table_drop(warehouse->store, path, warehouse->alloc, err) : TARN_OK;
+}
+
 static tarn_status create_view_table(tarn_warehouse *warehouse, wh_object *object,
                                      tarn_error *err) {
     tarn_slice path;
@@ -166,6 +178,7 @@ static tarn_status create_view_table(tarn_warehouse *warehouse, wh_object *objec
         .options = options,
         .option_count = 2,
     };
+    TARN_TRY(clear_leftover(warehouse, path, err));
     return tarn_table_create(warehouse->store, path, &definition, warehouse->alloc, err);
 }
 
@@ -263,6 +276,19 @@ static tarn_status check_name(tarn_warehouse *warehouse, tarn_slice name, bool i
     return TARN_INVALID;
 }
 
+// After a failure: the table may be there or not. That it cannot be taken back is not told: the
+// first failure is what the user must know of.
+static void take_back_table(tarn_warehouse *warehouse, tarn_slice name) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    tarn_slice path;
+    if (wh_table_path(name, &arena, &path, NULL) == TARN_OK) {
+        tarn_status ignored = tarn_table_drop(warehouse->store, path, warehouse->alloc, NULL);
+        (void)ignored;
+    }
+    tarn_arena_reset(&arena);
+}
+
 static tarn_status create_table_locked(tarn_warehouse *warehouse, const tarn_statement *statement,
                                        bool *ret_created, tarn_error *err) {
     bool exists;
@@ -298,8 +324,13 @@ static tarn_status create_table_locked(tarn_warehouse *warehouse, const tarn_sta
         status = tarn_table_create(warehouse->store, path, &definition, warehouse->alloc, err);
     }
     if (status == TARN_OK) status = wh_object_open_table(warehouse, object, err);
-    if (status == TARN_OK) return wh_catalog_add(warehouse, object, err);
-    wh_object_unref(object);
+    if (status == TARN_OK) {
+        status = wh_catalog_add(warehouse, object, err);
+    } else {
+        wh_object_unref(object);
+    }
+    // One that was there before is somebody else's.
+    if (status != TARN_OK && status != TARN_CONFLICT) take_back_table(warehouse, name);
     return status;
 }
 
@@ -383,11 +414,16 @@ tarn_status wh_dead_letter_table(tarn_warehouse *warehouse, tarn_slice name, wh_
     return status;
 }
 
-// Adds the object and writes the catalog; on failure the object is gone again.
-static tarn_status publish(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
+// Adds the object and writes the catalog; on failure the object is gone again. *ret_clean is false
+// when the catalog on disk may speak of it all the same: what it needs must then stay.
+static tarn_status publish(tarn_warehouse *warehouse, wh_object *object, bool *ret_clean,
+                           tarn_error *err) {
+    *ret_clean = true;
     TARN_TRY(wh_catalog_add(warehouse, object, err));
-    tarn_status status = wh_catalog_save(warehouse, err);
-    if (status != TARN_OK) wh_catalog_remove(warehouse, object);
+    tarn_status status = wh_catalog_save(warehouse, NULL, err);
+    if (status == TARN_OK) return TARN_OK;
+    *ret_clean = wh_catalog_save(warehouse, object, NULL) == TARN_OK;
+    wh_catalog_remove(warehouse, object);
     return status;
 }
 
@@ -417,7 +453,8 @@ static tarn_status create_source_locked(tarn_warehouse *warehouse, const tarn_st
         wh_object_unref(object);
         return status;
     }
-    return publish(warehouse, object, err);
+    bool clean;
+    return publish(warehouse, object, &clean, err);
 }
 
 tarn_status wh_create_source(tarn_warehouse *warehouse, const tarn_statement *statement,
@@ -426,6 +463,18 @@ tarn_status wh_create_source(tarn_warehouse *warehouse, const tarn_statement *st
     tarn_status status = create_source_locked(warehouse, statement, ret_created, err);
     tarn_mutex_unlock(warehouse->ddl_lock);
     return status;
+}
+
+static void take_back_view_table(tarn_warehouse *warehouse, tarn_slice name) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    tarn_slice path;
+    if (wh_table_path(name, &arena, &path, NULL) == TARN_OK) {
+        // What stays behind is cleared away by the next CREATE of that name, or at open.
+        tarn_status ignored = clear_leftover(warehouse, path, NULL);
+        (void)ignored;
+    }
+    tarn_arena_reset(&arena);
 }
 
 static tarn_status create_view_locked(tarn_warehouse *warehouse, const tarn_statement *statement,
@@ -438,9 +487,14 @@ static tarn_status create_view_locked(tarn_warehouse *warehouse, const tarn_stat
 
     wh_id id = wh_new_id(warehouse);
     wh_object *object = NULL;
-    TARN_TRY(wh_define_view(warehouse, statement->text, tarn_slice_from_cstr(id.text), true,
-                            &object, err));
-    TARN_TRY(publish(warehouse, object, err));
+    bool clean = true;
+    tarn_status status = wh_define_view(warehouse, statement->text, tarn_slice_from_cstr(id.text),
+                                        true, &object, err);
+    if (status == TARN_OK) status = publish(warehouse, object, &clean, err);
+    if (status != TARN_OK) {
+        if (clean) take_back_view_table(warehouse, statement->create_view.name);
+        return status;
+    }
     wh_engine_rebuild(warehouse);
     return TARN_OK;
 }
@@ -480,16 +534,76 @@ static wh_object *find_reader(const wh_object_list *list, const wh_object *objec
     return NULL;
 }
 
-// The definition goes first: a table that a crash leaves behind is cleared away at the next open.
+// The definition goes first: a view's table that a crash leaves behind is cleared away at the next
+// open.
+static tarn_status drop_definition(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
+    tarn_status status = wh_catalog_save(warehouse, object, err);
+    if (status == TARN_OK) return TARN_OK;
+    // It may be gone from the disk, while here it goes on.
+    tarn_status ignored = wh_catalog_save(warehouse, NULL, NULL);
+    (void)ignored;
+    return status;
+}
+
+// Whether the table is still one after a DROP that failed.
+static bool is_still_there(tarn_warehouse *warehouse, const wh_object *object) {
+    bool exists = true;
+    tarn_status status =
+        tarn_table_exists(warehouse->store, tarn_table_path(object->table), &exists, NULL);
+    return status != TARN_OK || exists;
+}
+
 static tarn_status drop_one(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
+    bool is_table = object->relation.kind == TARN_RELATION_TABLE;
+    if (!is_table) TARN_TRY(drop_definition(warehouse, object, err));
+    tarn_status status = TARN_OK;
+    if (object->table != NULL) {
+        status = tarn_table_drop(warehouse->store, tarn_table_path(object->table), warehouse->alloc,
+                                 err);
+    }
+    if (status != TARN_OK) {
+        if (is_table && is_still_there(warehouse, object)) return status;
+        tarn_error_prefix(err, "\"" TARN_SLICE_FMT "\" is dropped, but not all of its files: ",
+                          TARN_SLICE_ARG(object->relation.name));
+    }
+    atomic_store_explicit(&object->dropped, true, memory_order_relaxed);
     wh_catalog_remove(warehouse, object);
-    TARN_TRY(wh_catalog_save(warehouse, err));
-    if (object->table == NULL) return TARN_OK;
-    return tarn_table_drop(warehouse->store, tarn_table_path(object->table), warehouse->alloc, err);
+    return status;
+}
+
+// A source that keeps its dead letters in this table would fail without it.
+static tarn_status refuse_letters_in_use(tarn_warehouse *warehouse, const wh_object *object,
+                                         tarn_error *err) {
+    if (object->relation.kind != TARN_RELATION_TABLE) return TARN_OK;
+    wh_object_list list;
+    TARN_TRY(wh_catalog_list(warehouse, &list, err));
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    tarn_status status = TARN_OK;
+    for (size_t i = 0; i < list.count && status == TARN_OK; i++) {
+        const wh_object *source = list.items[i];
+        tarn_slice name;
+        if (source->relation.kind != TARN_RELATION_SOURCE) continue;
+        if (!wh_source_keeps_dead_letters(source)) continue;
+        if (!dead_letter_name(&arena, source->relation.name, &name)) {
+            status = wh_no_memory(err);
+        } else if (tarn_slice_equal(name, object->relation.name)) {
+            status = tarn_fail(err, TARN_INVALID,
+                               "cannot drop table " TARN_SLICE_FMT
+                               " because it keeps the dead letters of source " TARN_SLICE_FMT,
+                               TARN_SLICE_ARG(name), TARN_SLICE_ARG(source->relation.name));
+            tarn_error_locate(err, "2BP01", 0);
+            tarn_error_hint(err, "Drop the source first.");
+        }
+    }
+    tarn_arena_reset(&arena);
+    wh_list_release(warehouse->alloc, &list);
+    return status;
 }
 
 static tarn_status drop_tree(tarn_warehouse *warehouse, wh_object *object, bool cascade,
                              tarn_error *err) {
+    TARN_TRY(refuse_letters_in_use(warehouse, object, err));
     for (;;) {
         wh_object_list list;
         TARN_TRY(wh_catalog_list(warehouse, &list, err));
@@ -540,11 +654,13 @@ static tarn_status drop_named(tarn_warehouse *warehouse, const tarn_statement *s
 
 tarn_status wh_drop(tarn_warehouse *warehouse, const tarn_statement *statement, tarn_error *err) {
     tarn_mutex_lock(warehouse->ddl_lock);
+    tarn_mutex_lock(warehouse->write_lock); // before the views stop: a long INSERT goes on with them
     tarn_status status = wh_engine_quiesce(warehouse, err);
     for (size_t i = 0; i < statement->drop.name_count && status == TARN_OK; i++) {
         status = drop_named(warehouse, statement, statement->drop.names[i], err);
     }
     wh_engine_rebuild(warehouse);
+    tarn_mutex_unlock(warehouse->write_lock);
     tarn_mutex_unlock(warehouse->ddl_lock);
     return status;
 }

@@ -1,7 +1,9 @@
 // The thread that runs the views: it builds the flow, cuts epochs, makes them durable and commits
 // them.
 //
-//   IDLE ──views──▶ RUNNING ──a job fails──▶ FAILED ──views change──▶ RUNNING
+//   IDLE ──views──▶ RUNNING ──a job fails──▶ FAILED ──FLUSH, views change, time──▶ IDLE
+//
+// What failed for a reason that may pass (a full disk) is tried again by itself, later and later.
 //
 // An epoch: barrier through the flow → state and prepared commits in hand → checkpoint file and
 // CURRENT durable → snapshots committed → the epoch is visible to aligned reads.
@@ -12,6 +14,11 @@
 #define SETTLE_MS 100
 // After an open the views wait a little longer: a process that asks one question is gone by then.
 #define OPEN_SETTLE_MS 1000
+// How long a flow may have failed before somebody looks, when epochs are rare.
+#define LOOK_MS 500
+// When a failed start is tried again: after the first delay, then after twice as long each time.
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS   60000
 // A chain is folded into a full checkpoint when it has grown to twice the last full one, or is
 // long.
 #define CHAIN_SLACK_BYTES TARN_TUNABLE((uint64_t)64 << 20, (uint64_t)4 << 10)
@@ -87,11 +94,11 @@ static tarn_status await_epoch(tarn_warehouse *warehouse, uint64_t epoch, tarn_e
 static tarn_status commit_epoch(tarn_warehouse *warehouse, uint64_t epoch, bool is_full,
                                 tarn_error *err) {
     wh_engine *engine = &warehouse->engine;
-    TARN_TRY(wh_graph_commit_dead_letters(engine->graph, err));
     TARN_TRY(wh_checkpoint_write(warehouse, engine->graph, epoch, is_full,
                                  tarn_buffer_slice(&engine->state_bytes), err));
     TARN_TRY(wh_checkpoint_commit(warehouse, engine->graph, epoch, err));
     tarn_mutex_lock(engine->lock);
+    engine->retry_ms = 0;
     engine->committed_epoch = epoch;
     wh_graph_epoch_committed(engine->graph);
     tarn_cond_broadcast(engine->changed);
@@ -112,16 +119,36 @@ static tarn_status run_epoch(tarn_warehouse *warehouse, tarn_error *err) {
 
 // ---- building and stopping ----
 
+// What the machine refused may go another time; what is wrong stays wrong until somebody mends it.
+static bool may_pass(tarn_status status) {
+    return status == TARN_IO || status == TARN_NO_MEMORY || status == TARN_CONFLICT;
+}
+
+static void set_failed_locked(tarn_warehouse *warehouse, const tarn_error *error)
+    TARN_REQUIRES(warehouse->engine.lock);
+static void set_failed_locked(tarn_warehouse *warehouse, const tarn_error *error) {
+    wh_engine *engine = &warehouse->engine;
+    engine->state = WH_ENGINE_FAILED;
+    engine->error = *error;
+    engine->retry_at_ns = INT64_MAX;
+    if (!may_pass(error->status)) return;
+    engine->retry_ms = engine->retry_ms == 0 ? RETRY_FIRST_MS : engine->retry_ms * 2;
+    if (engine->retry_ms > RETRY_MAX_MS) engine->retry_ms = RETRY_MAX_MS;
+    engine->retry_at_ns = now_ns(warehouse) + engine->retry_ms * NS_PER_MS;
+}
+
 static void fail_jobs(tarn_warehouse *warehouse, const tarn_error *error) {
     wh_engine *engine = &warehouse->engine;
     tarn_mutex_lock(engine->lock);
     wh_graph *graph = engine->graph;
     engine->graph = NULL;
-    engine->state = WH_ENGINE_FAILED;
-    engine->error = *error;
+    tarn_mutex_unlock(engine->lock);
+    // Before the failure is told: who hears of it may use the memory that the jobs had.
+    wh_graph_free(graph);
+    tarn_mutex_lock(engine->lock);
+    set_failed_locked(warehouse, error);
     tarn_cond_broadcast(engine->changed);
     tarn_mutex_unlock(engine->lock);
-    wh_graph_free(graph);
 }
 
 static bool has_views(tarn_warehouse *warehouse) {
@@ -166,10 +193,8 @@ static void build(tarn_warehouse *warehouse, bool recovered) {
     // A view without a version gets one even if its inputs are empty.
     bool has_new = graph != NULL && wh_graph_has_new_view(graph);
     engine->progress_at_barrier = has_new ? UINT64_MAX : engine->chain.progress;
-    engine->state = status != TARN_OK ? WH_ENGINE_FAILED
-                    : graph == NULL   ? WH_ENGINE_IDLE
-                                      : WH_ENGINE_RUNNING;
-    if (status != TARN_OK) engine->error = error;
+    engine->state = graph == NULL ? WH_ENGINE_IDLE : WH_ENGINE_RUNNING;
+    if (status != TARN_OK) set_failed_locked(warehouse, &error);
     tarn_cond_broadcast(engine->changed);
     tarn_mutex_unlock(engine->lock);
 }
@@ -202,6 +227,7 @@ typedef struct engine_work {
     bool stop;
     bool rebuild;
     bool quiesce;
+    bool broken;    // the flow has stopped by itself
     uint64_t flush; // the newest ticket to serve; 0: none
 } engine_work;
 
@@ -215,14 +241,19 @@ static engine_work wait_for_work(tarn_warehouse *warehouse, int64_t due_ns) {
         work.stop = engine->stopping;
         work.quiesce = engine->quiesce;
         work.flush = engine->flush_wanted > engine->flush_done ? engine->flush_wanted : 0;
-        work.rebuild = engine->rebuild && (work.flush > 0 || now >= engine->rebuild_after_ns);
+        bool failed = engine->state == WH_ENGINE_FAILED;
+        work.rebuild = (engine->rebuild && (work.flush > 0 || now >= engine->rebuild_after_ns)) ||
+                       (failed && now >= engine->retry_at_ns);
         if (work.stop || work.quiesce || work.rebuild || work.flush > 0) break;
         bool running = engine->state == WH_ENGINE_RUNNING;
-        if (running && now >= due_ns) break;
+        work.broken = running && tarn_flow_has_stopped(wh_graph_flow(engine->graph));
+        if (work.broken || (running && now >= due_ns)) break;
         int64_t until_ns = running ? due_ns : INT64_MAX;
+        if (running && until_ns - now > LOOK_MS * NS_PER_MS) until_ns = now + LOOK_MS * NS_PER_MS;
         if (engine->rebuild && engine->rebuild_after_ns < until_ns) {
             until_ns = engine->rebuild_after_ns;
         }
+        if (failed && engine->retry_at_ns < until_ns) until_ns = engine->retry_at_ns;
         if (until_ns == INT64_MAX) {
             tarn_cond_wait(engine->changed, engine->lock);
         } else {
@@ -230,7 +261,11 @@ static engine_work wait_for_work(tarn_warehouse *warehouse, int64_t due_ns) {
                                     (until_ns - now) / NS_PER_MS + 1);
         }
     }
-    if (work.rebuild) engine->rebuild = false;
+    if (work.rebuild) {
+        engine->rebuild = false;
+        // Whoever waits for the new start does not take the old failure for its own.
+        if (engine->state == WH_ENGINE_FAILED) engine->state = WH_ENGINE_IDLE;
+    }
     tarn_mutex_unlock(engine->lock);
     return work;
 }
@@ -254,7 +289,8 @@ static bool is_flushed(tarn_warehouse *warehouse) {
 
 static void serve_flush(tarn_warehouse *warehouse, uint64_t ticket) {
     wh_engine *engine = &warehouse->engine;
-    if (engine->graph != NULL && tarn_flow_is_drained(wh_graph_flow(engine->graph))) {
+    tarn_flow *flow = engine->graph == NULL ? NULL : wh_graph_flow(engine->graph);
+    if (flow != NULL && (tarn_flow_is_drained(flow) || tarn_flow_has_stopped(flow))) {
         advance(warehouse);
     }
     bool done = is_flushed(warehouse);
@@ -298,7 +334,7 @@ static void run(void *context) {
         }
         // A new graph runs for an interval before it is cut: its first version shall hold
         // something.
-        bool due = !work.rebuild && now_ns(warehouse) >= due_ns;
+        bool due = work.broken || (!work.rebuild && now_ns(warehouse) >= due_ns);
         if (due) advance(warehouse);
         if (due || work.rebuild) {
             int64_t interval_ms =
@@ -320,8 +356,9 @@ tarn_status wh_engine_open(tarn_warehouse *warehouse, tarn_error *err) {
     tarn_error error = {0};
     if (wh_checkpoint_recover(warehouse, &error) != TARN_OK) {
         // The warehouse still opens: its tables can be read, the views repaired.
-        engine->state = WH_ENGINE_FAILED;
-        engine->error = error;
+        tarn_mutex_lock(engine->lock);
+        set_failed_locked(warehouse, &error);
+        tarn_mutex_unlock(engine->lock);
     } else if (has_views(warehouse)) {
         engine->state = WH_ENGINE_STARTING;
         engine->rebuild = true;
@@ -378,7 +415,7 @@ tarn_status wh_engine_quiesce(tarn_warehouse *warehouse, tarn_error *err) {
 static tarn_status job_error(const wh_engine *engine, tarn_error *err) {
     if (err != NULL) *err = engine->error;
     tarn_error_prefix(err, "the views have stopped: ");
-    tarn_error_hint(err, "See tarn.jobs; dropping or creating a view starts them again.");
+    tarn_error_hint(err, "See tarn.jobs; FLUSH tries to start them again.");
     return engine->error.status;
 }
 
@@ -388,6 +425,10 @@ tarn_status wh_engine_flush(tarn_warehouse *warehouse, const atomic_bool *cancel
     tarn_status status = TARN_OK;
     tarn_mutex_lock(engine->lock);
     uint64_t ticket = ++engine->flush_wanted;
+    if (engine->state == WH_ENGINE_FAILED) {
+        engine->rebuild = true;
+        engine->rebuild_after_ns = now_ns(warehouse);
+    }
     // What was written before FLUSH is seen by it, also by sources that were just idle.
     if (engine->graph != NULL) tarn_flow_wake_sources(wh_graph_flow(engine->graph));
     tarn_cond_broadcast(engine->changed);
@@ -403,13 +444,6 @@ tarn_status wh_engine_flush(tarn_warehouse *warehouse, const atomic_bool *cancel
     if (status == TARN_OK && engine->state == WH_ENGINE_FAILED) status = job_error(engine, err);
     tarn_mutex_unlock(engine->lock);
     return status;
-}
-
-uint64_t wh_engine_committed_epoch(tarn_warehouse *warehouse) {
-    tarn_mutex_lock(warehouse->engine.lock);
-    uint64_t epoch = warehouse->engine.committed_epoch;
-    tarn_mutex_unlock(warehouse->engine.lock);
-    return epoch;
 }
 
 void wh_engine_wake(tarn_warehouse *warehouse) {

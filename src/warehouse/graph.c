@@ -7,6 +7,7 @@
 // Every source and table has one leaf, so that an epoch cuts it at one place for all views. A view
 // that is added later first replays what its inputs have delivered so far (backfill) and then
 // follows them.
+#include "base/hash.h"
 #include "warehouse/internal.h"
 
 // ---- leaves ----
@@ -16,12 +17,9 @@ typedef struct table_leaf {
     wh_object *object;
     const tarn_alloc *alloc;
     int64_t consumed_id; // snapshot up to which rows were delivered
-    uint64_t seen_changes;
     bool started;
-    uint64_t rows;                // the leaf's task's own
-    _Atomic int64_t barrier_id;   // consumed_id at the last barrier
-    _Atomic int64_t committed_id; // at the last committed epoch
-    _Atomic int64_t seen_id;      // consumed_id, for others to look at
+    _Atomic int64_t barrier_id; // consumed_id at the last barrier
+    _Atomic int64_t seen_id;    // consumed_id, for others to look at
 } table_leaf;
 
 typedef struct graph_leaf {
@@ -29,9 +27,9 @@ typedef struct graph_leaf {
     tarn_node node;
     tarn_op_source *source; // sources
     tarn_op_source_options source_options;
-    wh_dead_letters letters; // guarded by letters_lock
-    tarn_mutex *letters_lock;
-    table_leaf *table; // tables; the flow owns it
+    wh_dead_letters letters;      // the source's task's own
+    wh_prepared prepared_letters; // of the last barrier; owner NULL: none are kept
+    table_leaf *table;            // tables; the flow owns it
     struct graph_leaf *next;
 } graph_leaf;
 
@@ -87,31 +85,22 @@ static tarn_status table_leaf_poll(void *self, tarn_output *output, tarn_poll *r
                                    tarn_error *err) {
     table_leaf *leaf = self;
     *ret_poll = TARN_POLL_IDLE;
-    // Relaxed: only a hint that a look at the table pays.
-    uint64_t changes = atomic_load_explicit(&leaf->object->changes, memory_order_relaxed);
-    if (leaf->started && changes == leaf->seen_changes) return TARN_OK;
+    // Relaxed: the version was committed through the table's own locks.
+    int64_t newest = atomic_load_explicit(&leaf->object->durable_version, memory_order_relaxed);
     bool is_first = !leaf->started;
     leaf->started = true;
-    leaf->seen_changes = changes;
-    tarn_arena arena;
-    tarn_arena_init(&arena, leaf->alloc, SIZE_MAX);
-    tarn_snapshot latest;
-    bool found = false;
-    tarn_status status =
-        tarn_table_latest_snapshot(leaf->object->table, &arena, &latest, &found, err);
-    if (status == TARN_OK && found && latest.id > leaf->consumed_id) {
-        tarn_table_scan_options options = {.snapshot_id = latest.id,
+    if (newest > leaf->consumed_id) {
+        tarn_table_scan_options options = {.snapshot_id = newest,
                                            .mode = TARN_SCAN_CHANGES,
                                            .after_snapshot_id = leaf->consumed_id};
-        status = scan_table(leaf->object->table, &options, leaf->alloc, emit_rows, output, err);
-        leaf->consumed_id = latest.id;
-        atomic_store_explicit(&leaf->seen_id, leaf->consumed_id, memory_order_relaxed);
+        TARN_TRY(
+            scan_table(leaf->object->table, &options, leaf->alloc, emit_rows, output, err));
+        leaf->consumed_id = newest;
+        atomic_store_explicit(&leaf->seen_id, newest, memory_order_relaxed);
     }
-    tarn_arena_reset(&arena);
     // A table has no event time: it never holds back a watermark. Sent behind the first rows, which
     // tells joins that their right side is loaded.
-    if (status == TARN_OK && is_first) status = tarn_output_watermark(output, INT64_MAX, err);
-    return status;
+    return is_first ? tarn_output_watermark(output, INT64_MAX, err) : TARN_OK;
 }
 
 static tarn_status table_leaf_barrier(void *self, uint64_t epoch, tarn_state_writer *state,
@@ -135,7 +124,6 @@ static tarn_status table_leaf_restore(void *self, tarn_state_reader *state, tarn
     leaf->consumed_id = (int64_t)tarn_load_u64(value.data);
     atomic_store_explicit(&leaf->seen_id, leaf->consumed_id, memory_order_relaxed);
     atomic_store_explicit(&leaf->barrier_id, leaf->consumed_id, memory_order_relaxed);
-    atomic_store_explicit(&leaf->committed_id, leaf->consumed_id, memory_order_relaxed);
     return TARN_OK;
 }
 
@@ -159,13 +147,17 @@ static tarn_status add_table_leaf(wh_graph *graph, graph_leaf *leaf, tarn_slice 
     return tarn_flow_add_source(graph->flow, name, &table_leaf_ops, table, &leaf->node, err);
 }
 
-// Called by the source's task, while the engine may be committing what came before.
 static tarn_status keep_letter(void *context, const tarn_bad_record *record, tarn_error *err) {
     graph_leaf *leaf = context;
-    tarn_mutex_lock(leaf->letters_lock);
-    tarn_status status = wh_dead_letters_add(&leaf->letters, record, err);
-    tarn_mutex_unlock(leaf->letters_lock);
-    return status;
+    return wh_dead_letters_add(&leaf->letters, record, err);
+}
+
+// The epoch takes the letters before its barrier, as it takes the rows: each exactly once.
+static tarn_status prepare_letters(void *context, uint64_t epoch, tarn_error *err) {
+    (void)epoch;
+    graph_leaf *leaf = context;
+    tarn_buffer_clear(&leaf->prepared_letters.committable);
+    return wh_dead_letters_prepare(&leaf->letters, &leaf->prepared_letters.committable, err);
 }
 
 static tarn_status add_source_leaf(wh_graph *graph, graph_leaf *leaf, tarn_slice name,
@@ -183,8 +175,12 @@ static tarn_status add_source_leaf(wh_graph *graph, graph_leaf *leaf, tarn_slice
     if (wh_source_keeps_dead_letters(object)) {
         TARN_TRY(wh_dead_letters_open(warehouse, object->relation.name, object->relation.name,
                                       &leaf->letters, err));
-        TARN_TRY(tarn_mutex_new(TARN_LOCK_TABLE, &leaf->letters_lock, err));
+        leaf->prepared_letters = (wh_prepared){.owner = object,
+                                               .table = leaf->letters.object,
+                                               .committable = {.alloc = graph->alloc},
+                                               .watermark_us = TARN_NO_WATERMARK};
         leaf->source_options.bad = keep_letter;
+        leaf->source_options.bad_barrier = prepare_letters;
         leaf->source_options.bad_context = leaf;
     }
     return tarn_op_add_source(graph->flow, name, &leaf->source_options, &leaf->source, &leaf->node,
@@ -202,8 +198,9 @@ static tarn_status get_leaf(wh_graph *graph, wh_object *object, graph_leaf **ret
     bool is_table = object->relation.kind == TARN_RELATION_TABLE;
     tarn_slice name;
     if (leaf == NULL ||
-        !tarn_arena_printf(&graph->arena, &name, "%s/" TARN_SLICE_FMT,
-                           is_table ? "table" : "source", TARN_SLICE_ARG(object->relation.name))) {
+        !tarn_arena_printf(&graph->arena, &name, "%s/" TARN_SLICE_FMT "#" TARN_SLICE_FMT,
+                           is_table ? "table" : "source", TARN_SLICE_ARG(object->relation.name),
+                           TARN_SLICE_ARG(object->id))) {
         return wh_no_memory(err);
     }
     leaf->object = object;
@@ -431,12 +428,12 @@ static bool get_replay(void *context, const tarn_plan *scan, tarn_op_replay *ret
 
 static tarn_status take_prepared(void *context, uint64_t epoch, tarn_slice committable,
                                  int64_t watermark_us, tarn_error *err) {
+    (void)epoch;
     graph_view *view = context;
     tarn_mutex *lock = view->graph->warehouse->engine.lock;
     tarn_mutex_lock(lock);
     tarn_buffer_clear(&view->prepared.committable);
     bool fits = tarn_buffer_append(&view->prepared.committable, committable);
-    view->prepared.epoch = epoch;
     view->prepared.watermark_us = watermark_us;
     tarn_mutex_unlock(lock);
     return fits ? TARN_OK : wh_no_memory(err);
@@ -505,7 +502,8 @@ static tarn_status add_views(wh_graph *graph, tarn_error *err) {
         wh_object_ref(object);
         view->object = object;
         view->graph = graph;
-        view->prepared.committable.alloc = graph->alloc;
+        view->prepared = (wh_prepared){
+            .owner = object, .table = object, .committable = {.alloc = graph->alloc}};
         status = find_version(view, err);
         if (status == TARN_OK) status = add_view(graph, view, err);
         if (status != TARN_OK) {
@@ -518,6 +516,26 @@ static tarn_status add_views(wh_graph *graph, tarn_error *err) {
 }
 
 // ---- the graph ----
+
+static graph_leaf *leaf_of(const wh_graph *graph, const wh_object *object) {
+    for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
+        if (leaf->object == object) return leaf;
+    }
+    return NULL;
+}
+
+// Tables that no view reads any more are read at their newest version.
+static tarn_status set_epoch_versions(wh_graph *graph, tarn_error *err) {
+    wh_object_list list;
+    TARN_TRY(wh_catalog_list(graph->warehouse, &list, err));
+    for (size_t i = 0; i < list.count; i++) {
+        const graph_leaf *leaf = leaf_of(graph, list.items[i]);
+        int64_t version = leaf != NULL && leaf->table != NULL ? leaf->table->consumed_id : 0;
+        atomic_store_explicit(&list.items[i]->epoch_version, version, memory_order_relaxed);
+    }
+    wh_list_release(graph->warehouse->alloc, &list);
+    return TARN_OK;
+}
 
 static tarn_status build(wh_graph *graph, const tarn_slice *states, size_t state_count,
                          tarn_error *err) {
@@ -536,7 +554,7 @@ static tarn_status build(wh_graph *graph, const tarn_slice *states, size_t state
     for (backfill *fill = graph->backfills; fill != NULL; fill = fill->next) {
         TARN_TRY(set_backfill(fill, err));
     }
-    return TARN_OK;
+    return set_epoch_versions(graph, err);
 }
 
 tarn_status wh_graph_new(tarn_warehouse *warehouse, const tarn_slice *states, size_t state_count,
@@ -560,7 +578,7 @@ void wh_graph_free(wh_graph *graph) {
     tarn_flow_free(graph->flow);
     for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
         wh_dead_letters_close(&leaf->letters);
-        tarn_mutex_free(leaf->letters_lock);
+        tarn_buffer_free(&leaf->prepared_letters.committable);
     }
     for (size_t i = 0; i < graph->view_count; i++) {
         tarn_buffer_free(&graph->views[i].prepared.committable);
@@ -582,12 +600,30 @@ wh_object *wh_graph_view(const wh_graph *graph, size_t index) {
     return graph->views[index].object;
 }
 
-wh_prepared *wh_graph_prepared(wh_graph *graph, size_t index) {
+const wh_prepared *wh_graph_prepared(const wh_graph *graph, size_t index) {
     return &graph->views[index].prepared;
+}
+
+const wh_prepared *wh_graph_letters(const wh_graph *graph, const wh_prepared *last) {
+    bool seen = last == NULL;
+    for (const graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
+        if (seen && leaf->prepared_letters.committable.len > 0) return &leaf->prepared_letters;
+        if (&leaf->prepared_letters == last) seen = true;
+    }
+    return NULL;
 }
 
 void wh_graph_set_version(wh_graph *graph, size_t index, int64_t version) {
     atomic_store_explicit(&graph->views[index].version, version, memory_order_relaxed);
+}
+
+// Positions are mixed with the identity of whose they are, so that one leaf that goes and another
+// that moves on are not taken for no change. Fits a JSON integer.
+static uint64_t mix_progress(const graph_leaf *leaf, uint64_t position) {
+    uint8_t bytes[16];
+    tarn_store_u64(bytes, tarn_xxh64(leaf->object->id));
+    tarn_store_u64(bytes + 8, position);
+    return tarn_xxh64((tarn_slice){bytes, sizeof bytes});
 }
 
 uint64_t wh_graph_progress_number(wh_graph *graph) {
@@ -595,12 +631,14 @@ uint64_t wh_graph_progress_number(wh_graph *graph) {
     for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
         if (leaf->source != NULL) {
             tarn_op_source_progress progress = tarn_op_source_progress_of(leaf->source);
-            number += progress.rows + (progress.ended ? 1 : 0); // the end closes windows: also news
+            uint64_t ended = progress.ended ? 1 : 0; // the end closes windows: also news
+            number += mix_progress(leaf, progress.rows * 2 + ended);
         } else {
-            number += (uint64_t)atomic_load_explicit(&leaf->table->seen_id, memory_order_relaxed);
+            number += mix_progress(leaf, (uint64_t)atomic_load_explicit(&leaf->table->seen_id,
+                                                                        memory_order_relaxed));
         }
     }
-    return number;
+    return number >> 1;
 }
 
 bool wh_graph_has_new_view(const wh_graph *graph) {
@@ -616,13 +654,6 @@ static int64_t version_of(const wh_graph *graph, const wh_object *object) {
         return atomic_load_explicit(&graph->views[i].version, memory_order_relaxed);
     }
     return 0;
-}
-
-static graph_leaf *leaf_of(const wh_graph *graph, const wh_object *object) {
-    for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
-        if (leaf->object == object) return leaf;
-    }
-    return NULL;
 }
 
 tarn_status wh_graph_inputs_json(wh_graph *graph, size_t index, tarn_buffer *out, tarn_error *err) {
@@ -647,30 +678,12 @@ tarn_status wh_graph_inputs_json(wh_graph *graph, size_t index, tarn_buffer *out
     return fits ? TARN_OK : wh_no_memory(err);
 }
 
-int64_t wh_graph_table_version(wh_graph *graph, const wh_object *table) {
-    const graph_leaf *leaf = leaf_of(graph, table);
-    if (leaf == NULL || leaf->table == NULL) return 0;
-    return atomic_load_explicit(&leaf->table->committed_id, memory_order_relaxed);
-}
-
 void wh_graph_epoch_committed(wh_graph *graph) {
     for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
         if (leaf->table == NULL) continue;
         int64_t id = atomic_load_explicit(&leaf->table->barrier_id, memory_order_relaxed);
-        atomic_store_explicit(&leaf->table->committed_id, id, memory_order_relaxed);
+        atomic_store_explicit(&leaf->object->epoch_version, id, memory_order_relaxed);
     }
-}
-
-// The lock is held while files are written: it keeps up only a source that has bad records.
-tarn_status wh_graph_commit_dead_letters(wh_graph *graph, tarn_error *err) {
-    for (graph_leaf *leaf = graph->leaves; leaf != NULL; leaf = leaf->next) {
-        if (leaf->letters_lock == NULL) continue;
-        tarn_mutex_lock(leaf->letters_lock);
-        tarn_status status = wh_dead_letters_commit(&leaf->letters, err);
-        tarn_mutex_unlock(leaf->letters_lock);
-        if (status != TARN_OK) return status;
-    }
-    return TARN_OK;
 }
 
 // ---- progress ----

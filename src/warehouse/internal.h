@@ -12,9 +12,10 @@
 //     define.c         CREATE, DROP
 //     system.c         tables of the schemas tarn and information_schema
 //
-// Lock order: warehouse (TARN_LOCK_CATALOG: objects) before engine (TARN_LOCK_JOB). Neither is held
-// during I/O of queries; DDL holds `ddl_lock` (TARN_LOCK_WAREHOUSE) so that definitions change one
-// after the other.
+// Lock order: `ddl_lock` (TARN_LOCK_WAREHOUSE: definitions change one after the other), `write_lock`
+// (TARN_LOCK_WRITER: statements write tables one after the other, and none writes to a table that is
+// being dropped), the catalog's (TARN_LOCK_CATALOG: objects), the engine's (TARN_LOCK_JOB). The last
+// two are never held during I/O.
 #ifndef TARN_WAREHOUSE_INTERNAL_H
 #define TARN_WAREHOUSE_INTERNAL_H
 
@@ -57,8 +58,13 @@ typedef struct wh_object {
     struct wh_object **inputs; // one reference each
     size_t input_count;
 
-    // Bumped at each commit to a table, so that views notice. Relaxed: a hint to look at the table.
-    _Atomic uint64_t changes;
+    // Tables: the newest version that is known to survive a power loss. Views consume no newer one:
+    // what they reflect must not be lost. Relaxed: the table itself synchronises its readers.
+    _Atomic int64_t durable_version;
+    // Tables: the version that the views of the last committed epoch have consumed; 0: none reads
+    // it. Written and read with the engine's lock, so that it belongs to the epoch.
+    _Atomic int64_t epoch_version;
+    atomic_bool dropped; // set with the write lock: nothing more is written
 } wh_object;
 
 void wh_object_ref(wh_object *object);
@@ -76,19 +82,20 @@ typedef struct wh_object_list {
 // ---- the engine ----
 
 typedef enum wh_engine_state {
-    WH_ENGINE_IDLE,     // there are no views
-    WH_ENGINE_STARTING, // there are views; their state is about to be read
+    WH_ENGINE_IDLE,     // there are no views, or they are about to start anew
+    WH_ENGINE_STARTING, // the warehouse was just opened: the views' state is about to be read
     WH_ENGINE_RUNNING,  // the flow runs
-    WH_ENGINE_FAILED,   // a job has failed; `error` says why. A change of the views starts anew
+    WH_ENGINE_FAILED,   // a job has failed; `error` says why
 } wh_engine_state;
 
 typedef struct wh_graph wh_graph; // graph.c: the running flow and its parts
 
-// A view's committable of the epoch under way, handed over by its sink.
+// What the epoch under way adds to a table: a view's rows, or the dead letters of a source.
 typedef struct wh_prepared {
+    wh_object *owner; // the view or source: its id is the commit user
+    wh_object *table; // the view or the dead-letter table
     tarn_buffer committable;
     int64_t watermark_us;
-    uint64_t epoch;
 } wh_prepared;
 
 // The chain of checkpoint files that a restart reads: one full, then deltas.
@@ -115,6 +122,8 @@ typedef struct wh_engine {
     uint64_t flush_done;
     wh_engine_state state;
     tarn_error error;
+    int64_t retry_at_ns; // when a failed start is tried again; INT64_MAX: never by itself
+    int64_t retry_ms;    // the delay before it; 0: nothing has failed lately
     uint64_t committed_epoch; // all views have this epoch's version on disk
     tarn_buffer state_bytes;  // of the completed epoch, until it is persisted
     uint64_t completed_epoch;
@@ -142,7 +151,7 @@ struct tarn_warehouse {
     tarn_mutex *catalog_lock; // guards objects
     wh_object_list objects;
     const tarn_relation *system_relations; // immutable
-    tarn_mutex *write_lock;                // one statement writes tables at a time
+    tarn_mutex *write_lock; // one statement writes or drops tables at a time
 
     wh_engine engine;
 };
@@ -167,10 +176,13 @@ tarn_catalog_reader wh_binding_reader(wh_binding *binding);
 void wh_binding_release(wh_binding *binding);
 
 TARN_MUST_USE tarn_status wh_catalog_open(tarn_warehouse *warehouse, tarn_error *err);
-TARN_MUST_USE tarn_status wh_catalog_save(tarn_warehouse *warehouse, tarn_error *err);
+// Writes the definitions of all sources and views but `without` (NULL: of all).
+TARN_MUST_USE tarn_status wh_catalog_save(tarn_warehouse *warehouse, const wh_object *without,
+                                          tarn_error *err);
 void wh_catalog_close(tarn_warehouse *warehouse);
 // A reference, or NULL.
 wh_object *wh_catalog_find(tarn_warehouse *warehouse, tarn_slice name);
+wh_object *wh_catalog_find_id(tarn_warehouse *warehouse, tarn_slice id);
 // Takes over the caller's reference.
 TARN_MUST_USE tarn_status wh_catalog_add(tarn_warehouse *warehouse, wh_object *object,
                                          tarn_error *err);
@@ -190,6 +202,9 @@ wh_id wh_new_id(const tarn_warehouse *warehouse);
 // Opens the table of the object and describes the relation by it.
 TARN_MUST_USE tarn_status wh_object_open_table(tarn_warehouse *warehouse, wh_object *object,
                                                tarn_error *err);
+bool wh_is_view_table(const tarn_table *table); // was made for a view
+// Views may consume the table's versions up to this one.
+void wh_object_set_durable(wh_object *object, int64_t version);
 tarn_status wh_table_path(tarn_slice name, tarn_arena *arena, tarn_slice *ret_path,
                           tarn_error *err);
 
@@ -247,6 +262,9 @@ TARN_MUST_USE tarn_status wh_dead_letters_open(tarn_warehouse *warehouse, tarn_s
 // Usable as the callback of connectors; `context` is the wh_dead_letters.
 TARN_MUST_USE tarn_status wh_dead_letters_add(void *context, const tarn_bad_record *record,
                                               tarn_error *err);
+// Finishes what was added for a later commit; empty: nothing was.
+TARN_MUST_USE tarn_status wh_dead_letters_prepare(wh_dead_letters *letters,
+                                                  tarn_buffer *ret_committable, tarn_error *err);
 TARN_MUST_USE tarn_status wh_dead_letters_commit(wh_dead_letters *letters, tarn_error *err);
 void wh_dead_letters_close(wh_dead_letters *letters);
 
@@ -273,7 +291,8 @@ struct tarn_result {
     tarn_slice tag; // for statements without rows; else made when the rows are read
     uint64_t row_count;
     uint64_t epoch;
-    tarn_flow *flow;          // a running query
+    struct wh_table_version *table_versions; // of the epoch; in the arena
+    tarn_flow *flow;                         // a running query
     wh_scan_leaf *scans;      // its table scans, in the arena
     tarn_chunk_builder *rows; // rows that are there already (SHOW, EXPLAIN)
     bool rows_taken;
@@ -307,7 +326,6 @@ TARN_MUST_USE tarn_status wh_engine_flush(tarn_warehouse *warehouse, const atomi
 // The flow's callback.
 TARN_MUST_USE tarn_status wh_engine_epoch_complete(void *context, uint64_t epoch, bool is_full,
                                                    tarn_slice state, tarn_error *err);
-uint64_t wh_engine_committed_epoch(tarn_warehouse *warehouse);
 // Something was written to a table that views may read.
 void wh_engine_wake(tarn_warehouse *warehouse);
 
@@ -319,7 +337,10 @@ void wh_graph_free(wh_graph *graph); // accepts NULL
 tarn_flow *wh_graph_flow(wh_graph *graph);
 size_t wh_graph_view_count(const wh_graph *graph);
 wh_object *wh_graph_view(const wh_graph *graph, size_t index);
-wh_prepared *wh_graph_prepared(wh_graph *graph, size_t index);
+const wh_prepared *wh_graph_prepared(const wh_graph *graph, size_t index);
+// The dead letters of the sources, one after the other: of the first leaf that keeps some after
+// `last` (NULL: of all). NULL: no more.
+const wh_prepared *wh_graph_letters(const wh_graph *graph, const wh_prepared *last);
 void wh_graph_set_version(wh_graph *graph, size_t index, int64_t version);
 // How far all leaves have come, as one number: it changes when there is something new, and is the
 // same again after a restart.
@@ -331,11 +352,8 @@ TARN_MUST_USE tarn_status wh_graph_inputs_json(wh_graph *graph, size_t index, ta
                                                tarn_error *err);
 TARN_MUST_USE tarn_status wh_graph_progress(wh_graph *graph, tarn_arena *arena,
                                             tarn_progress *ret_progress, tarn_error *err);
-// The newest version of a base table that the views have consumed at the last committed epoch; 0:
-// none.
-int64_t wh_graph_table_version(wh_graph *graph, const wh_object *table);
+// Notes in each table which of its versions the committed epoch reflects. With the engine's lock.
 void wh_graph_epoch_committed(wh_graph *graph);
-TARN_MUST_USE tarn_status wh_graph_commit_dead_letters(wh_graph *graph, tarn_error *err);
 
 // ---- hidden_key.c ----
 

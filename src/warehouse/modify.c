@@ -14,15 +14,25 @@ typedef struct table_load {
     const atomic_bool *cancelled;
 } table_load;
 
+static tarn_status refuse_no_table(const wh_object *object, tarn_error *err) {
+    if (object->relation.kind == TARN_RELATION_TABLE) return TARN_OK;
+    (void)tarn_fail(err, TARN_INVALID, "cannot insert into \"" TARN_SLICE_FMT "\"",
+                    TARN_SLICE_ARG(object->relation.name));
+    tarn_error_locate(err, "42809", 0);
+    tarn_error_hint(err, "It is not a table: sources and views are filled by their inputs.");
+    return TARN_INVALID;
+}
+
 static tarn_status load_open(tarn_session *session, wh_object *object, table_load *load,
                              tarn_error *err) {
     *load = (table_load){
         .warehouse = session->warehouse, .object = object, .cancelled = &session->cancelled};
-    if (object->relation.kind != TARN_RELATION_TABLE) {
-        (void)tarn_fail(err, TARN_INVALID, "cannot insert into \"" TARN_SLICE_FMT "\"",
+    TARN_TRY(refuse_no_table(object, err));
+    // Relaxed: written and read with the write lock.
+    if (atomic_load_explicit(&object->dropped, memory_order_relaxed)) {
+        (void)tarn_fail(err, TARN_INVALID, "relation \"" TARN_SLICE_FMT "\" does not exist",
                         TARN_SLICE_ARG(object->relation.name));
-        tarn_error_locate(err, "42809", 0);
-        tarn_error_hint(err, "It is not a table: sources and views are filled by their inputs.");
+        tarn_error_locate(err, "42P01", 0);
         return TARN_INVALID;
     }
     tarn_table_writer_options options = {.alloc = session->warehouse->alloc};
@@ -85,8 +95,7 @@ tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object, tarn_table_w
     }
     tarn_buffer_free(&committable);
     if (status != TARN_OK) return status;
-    // Relaxed: the views look at the table itself, which is its own synchronisation.
-    atomic_fetch_add_explicit(&object->changes, 1, memory_order_relaxed);
+    wh_object_set_durable(object, snapshot_id);
     return TARN_OK;
 }
 
@@ -348,13 +357,14 @@ tarn_status wh_copy(tarn_session *session, const tarn_statement *statement, uint
     tarn_arena_init(&job.arena, warehouse->alloc, SIZE_MAX);
     tarn_store *store = NULL;
     wh_object *object = wh_object_of(statement->copy.table);
-    tarn_status status = TARN_OK;
-    if (statement->copy.dead_letter) {
+    // What can be refused is refused before a table for dead letters is made.
+    tarn_status status = refuse_no_table(object, err);
+    if (status == TARN_OK) status = open_file(&job, &store, err);
+    if (status == TARN_OK && statement->copy.dead_letter) {
         status = wh_dead_letter_create(warehouse, object->relation.name, err);
     }
     tarn_mutex_lock(warehouse->write_lock);
     if (status == TARN_OK) status = load_open(session, object, &job.load, err);
-    if (status == TARN_OK) status = open_file(&job, &store, err);
     if (status == TARN_OK && statement->copy.dead_letter) {
         status = wh_dead_letters_open(warehouse, object->relation.name, statement->copy.path,
                                       &job.letters, err);
@@ -492,6 +502,14 @@ tarn_status wh_dead_letters_add(void *context, const tarn_bad_record *record, ta
     TARN_TRY(tarn_chunk_builder_append(letters->builder, values, TARN_ROW_INSERT, err));
     letters->count++;
     return tarn_chunk_builder_is_full(letters->builder) ? drain_letters(letters, err) : TARN_OK;
+}
+
+tarn_status wh_dead_letters_prepare(wh_dead_letters *letters, tarn_buffer *ret_committable,
+                                    tarn_error *err) {
+    if (letters->count == 0) return TARN_OK;
+    TARN_TRY(drain_letters(letters, err));
+    letters->count = 0;
+    return tarn_table_writer_prepare(letters->writer, ret_committable, err);
 }
 
 tarn_status wh_dead_letters_commit(wh_dead_letters *letters, tarn_error *err) {

@@ -47,21 +47,69 @@ static int64_t epoch_of(const tarn_snapshot *snapshot) {
     return text.len == 0 ? -1 : epoch;
 }
 
-// The newest version that reflects no more than `epoch`: other writers' versions (compactions)
-// count for the epoch before them, since they change no rows.
+// The newest version that reflects no more than `epoch`; 0: there is none. Versions without an epoch
+// (compactions) change no rows: they count for the epoch before them.
 static tarn_status version_at_epoch(wh_object *object, uint64_t epoch, tarn_arena *arena,
                                     int64_t *ret_id, tarn_error *err) {
     tarn_snapshot snapshot;
     bool found = false;
+    int64_t id = 0;
     TARN_TRY(tarn_table_latest_snapshot(object->table, arena, &snapshot, &found, err));
-    int64_t id = found ? snapshot.id : 0;
-    while (found && epoch_of(&snapshot) > (int64_t)epoch) {
-        id = snapshot.id - 1;
-        if (id == 0) break;
-        TARN_TRY(tarn_table_snapshot(object->table, id, arena, &snapshot, &found, err));
+    while (found) {
+        int64_t reflects = epoch_of(&snapshot);
+        if (reflects > (int64_t)epoch) {
+            id = 0;
+        } else if (id == 0) {
+            id = snapshot.id;
+        }
+        if (reflects >= 0 && reflects <= (int64_t)epoch) break;
+        int64_t before = snapshot.id - 1;
+        TARN_TRY(tarn_table_snapshot(object->table, before, arena, &snapshot, &found, err));
     }
-    *ret_id = found ? id : 0;
+    *ret_id = id;
     return TARN_OK;
+}
+
+// Which version of each table the epoch reflects.
+typedef struct wh_table_version {
+    const wh_object *object;
+    int64_t version;
+    struct wh_table_version *next;
+} wh_table_version;
+
+static bool note_table_versions(const tarn_plan *plan, tarn_result *result) {
+    if (plan->kind == TARN_PLAN_SCAN && plan->scan.relation->kind == TARN_RELATION_TABLE) {
+        wh_table_version *note = tarn_arena_new(&result->arena, wh_table_version, 1);
+        if (note == NULL) return false;
+        note->object = wh_object_of(plan->scan.relation);
+        note->version = atomic_load_explicit(&note->object->epoch_version, memory_order_relaxed);
+        note->next = result->table_versions;
+        result->table_versions = note;
+    }
+    for (size_t i = 0; i < plan->input_count; i++) {
+        if (!note_table_versions(plan->inputs[i], result)) return false;
+    }
+    return true;
+}
+
+static bool reads_table(const tarn_plan *plan) {
+    if (plan->kind == TARN_PLAN_SCAN) return plan->scan.relation->kind == TARN_RELATION_TABLE;
+    for (size_t i = 0; i < plan->input_count; i++) {
+        if (reads_table(plan->inputs[i])) return true;
+    }
+    return false;
+}
+
+// The epoch and what it reflects, taken at one moment.
+static tarn_status choose_epoch(tarn_warehouse *warehouse, const tarn_plan *plan,
+                                tarn_result *result, tarn_error *err) {
+    // Only the views' state knows which version of a table they have consumed.
+    if (reads_table(plan)) wh_engine_await_start(warehouse);
+    tarn_mutex_lock(warehouse->engine.lock);
+    result->epoch = warehouse->engine.committed_epoch;
+    bool fits = note_table_versions(plan, result);
+    tarn_mutex_unlock(warehouse->engine.lock);
+    return fits ? TARN_OK : wh_no_memory(err);
 }
 
 // ---- leaves ----
@@ -86,15 +134,10 @@ static tarn_status choose_version(query_leaves *leaves, const tarn_plan *scan, w
         return TARN_OK;
     }
     *ret_id = 0;
-    if (leaves->aligned) {
-        // A table that views have consumed is read as they saw it.
-        tarn_warehouse *warehouse = leaves->session->warehouse;
-        wh_engine_await_start(warehouse);
-        tarn_mutex_lock(warehouse->engine.lock);
-        if (warehouse->engine.graph != NULL) {
-            *ret_id = wh_graph_table_version(warehouse->engine.graph, object);
-        }
-        tarn_mutex_unlock(warehouse->engine.lock);
+    if (!leaves->aligned) return TARN_OK;
+    // A table that views have consumed is read as they saw it.
+    for (wh_table_version *note = result->table_versions; note != NULL; note = note->next) {
+        if (note->object == object) *ret_id = note->version;
     }
     return TARN_OK;
 }
@@ -287,7 +330,7 @@ tarn_status wh_query_start(tarn_session *session, const tarn_plan *plan, tarn_re
     tarn_warehouse *warehouse = session->warehouse;
     query_leaves leaves = {.session = session, .result = result};
     if (reads_view(plan)) {
-        result->epoch = wh_engine_committed_epoch(warehouse);
+        TARN_TRY(choose_epoch(warehouse, plan, result, err));
         leaves.aligned = !session->read_latest;
     }
     size_t thread_count = warehouse->options.thread_count;

@@ -32,7 +32,7 @@ static tarn_status make_user(tarn_warehouse *warehouse, tarn_error *err) {
 static tarn_status make_locks(tarn_warehouse *warehouse, tarn_error *err) {
     TARN_TRY(tarn_mutex_new(TARN_LOCK_WAREHOUSE, &warehouse->ddl_lock, err));
     TARN_TRY(tarn_mutex_new(TARN_LOCK_CATALOG, &warehouse->catalog_lock, err));
-    TARN_TRY(tarn_mutex_new(TARN_LOCK_WAREHOUSE, &warehouse->write_lock, err));
+    TARN_TRY(tarn_mutex_new(TARN_LOCK_WRITER, &warehouse->write_lock, err));
     TARN_TRY(tarn_mutex_new(TARN_LOCK_JOB, &warehouse->engine.lock, err));
     return tarn_cond_new(&warehouse->engine.changed, err);
 }
