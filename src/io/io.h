@@ -74,8 +74,8 @@ TARN_MUST_USE tarn_status tarn_store_stat(tarn_store *store, tarn_slice path,
 TARN_MUST_USE tarn_status tarn_store_list(tarn_store *store, tarn_slice prefix, tarn_arena *arena,
                                           tarn_slice **ret_names, size_t *ret_count,
                                           tarn_error *err);
-// Makes the names directly below `prefix` durable as they are. For what a process that died may have
-// made visible and not yet durable: before others are told of it. Nothing there is fine.
+// Makes the names directly below `prefix` durable as they are. For what a process that died may
+// have made visible and not yet durable: before others are told of it. Nothing there is fine.
 TARN_MUST_USE tarn_status tarn_store_sync_names(tarn_store *store, tarn_slice prefix,
                                                 tarn_error *err);
 // A missing object is fine. A removed one may be back after a power loss.

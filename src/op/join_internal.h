@@ -2,7 +2,7 @@
 //
 // join_side.c: a multiset of rows indexed by key. join_match.c: a chunk of left rows against the
 // right side. join.c: the operator, which runs a left-deep chain of joins and stateless steps.
-// How streams stay exact: docs/decisions/streaming-join.md.
+// How streams stay exact: docs/decisions/0005-streaming-join.md.
 #ifndef TARN_OP_JOIN_INTERNAL_H
 #define TARN_OP_JOIN_INTERNAL_H
 

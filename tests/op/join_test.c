@@ -102,7 +102,7 @@ TEST(a_relation_joins_with_itself) {
 #define HOLDS_FIRST_ROWS true
 #endif
 
-// What the decision in docs/decisions/streaming-join.md is about.
+// What the decision in docs/decisions/0005-streaming-join.md is about.
 TEST(a_table_that_is_loaded_first_costs_no_second_read) {
     rig r;
     rig_init(&r);

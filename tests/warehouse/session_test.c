@@ -20,9 +20,9 @@ TEST(a_second_process_is_told_who_holds_the_warehouse) {
     if (child == 0) {
         tarn_warehouse *second = NULL;
         tarn_error err = {0};
-        tarn_status status = tarn_warehouse_open(tarn_os_posix(), &tarn_alloc_libc,
-                                                 tarn_slice_from_cstr(r.directory), NULL, &second,
-                                                 &err);
+        tarn_status status =
+            tarn_warehouse_open(tarn_os_posix(), &tarn_alloc_libc,
+                                tarn_slice_from_cstr(r.directory), NULL, &second, &err);
         ssize_t written = write(pipes[1], err.message, sizeof err.message);
         _exit(status == TARN_CONFLICT && written > 0 ? 0 : 1);
     }
@@ -56,9 +56,9 @@ TEST(a_second_open_in_the_same_process_is_refused_and_harms_nothing) {
 
 #define DIGITS "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)) AS "
 // 100,000 rows from nothing.
-#define MANY                                                                                      \
-    "SELECT a.x + 10 * b.x + 100 * c.x + 1000 * d.x + 10000 * e.x AS n FROM " DIGITS "a(x), "      \
-    DIGITS "b(x), " DIGITS "c(x), " DIGITS "d(x), " DIGITS "e(x)"
+#define MANY                                                                         \
+    "SELECT a.x + 10 * b.x + 100 * c.x + 1000 * d.x + 10000 * e.x AS n FROM " DIGITS \
+    "a(x), " DIGITS "b(x), " DIGITS "c(x), " DIGITS "d(x), " DIGITS "e(x)"
 
 TEST(a_query_that_reaches_the_memory_limit_names_its_operator_and_the_session_goes_on) {
     rig r = rig_sim(2);
@@ -138,8 +138,8 @@ TEST(running_statements_can_be_cancelled) {
     assert_cancelled(&r, "SELECT count(*) FROM (" MANY ") AS a, (" MANY ") AS b");
     assert_cancelled(&r, "INSERT INTO t SELECT a.n FROM (" MANY ") AS a, (" MANY ") AS b");
     assert_rows(&r, "1\n", "SELECT * FROM t");
-    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM t, (" MANY ") AS a, (" MANY
-           ") AS b WHERE a.n + b.n > t.n");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM t, (" MANY ") AS a,"
+           " (VALUES (1), (2), (3), (4), (5), (6), (7), (8)) AS b (n) WHERE a.n + b.n > t.n");
     assert_cancelled(&r, "FLUSH");
     assert_rows(&r, "1\n", "SELECT * FROM t");
     rig_free(&r);
@@ -160,16 +160,19 @@ TEST(a_result_may_be_left_at_any_point) {
     rig_open(&r);
     ok(&r, "CREATE TABLE t (n bigint)");
     ok(&r, "INSERT INTO t " MANY);
-    static const char *const queries[] = {
-        "SELECT * FROM t", "SELECT a.n FROM t AS a JOIN t AS b ON a.n = b.n",
-        "SELECT n, count(*) FROM t GROUP BY n", "SELECT * FROM t ORDER BY n DESC", "SHOW tarn.read",
-        "EXPLAIN SELECT * FROM t", MANY};
+    static const char *const queries[] = {"SELECT * FROM t",
+                                          "SELECT a.n FROM t AS a JOIN t AS b ON a.n = b.n",
+                                          "SELECT n, count(*) FROM t GROUP BY n",
+                                          "SELECT * FROM t ORDER BY n DESC",
+                                          "SHOW tarn.read",
+                                          "EXPLAIN SELECT * FROM t",
+                                          MANY};
     for (size_t q = 0; q < sizeof queries / sizeof queries[0]; q++) {
         for (size_t batches = 0; batches < 3; batches++) {
             tarn_result *result = NULL;
-            assert_int_equal(tarn_session_execute(r.session, tarn_slice_from_cstr(queries[q]),
-                                                  &result, &r.err),
-                             TARN_OK);
+            assert_int_equal(
+                tarn_session_execute(r.session, tarn_slice_from_cstr(queries[q]), &result, &r.err),
+                TARN_OK);
             for (size_t i = 0; i < batches; i++) {
                 tarn_batch *batch = NULL;
                 assert_int_equal(tarn_result_next(result, &batch, &r.err), TARN_OK);
