@@ -124,17 +124,16 @@ static bool may_pass(tarn_status status) {
     return status == TARN_IO || status == TARN_NO_MEMORY || status == TARN_CONFLICT;
 }
 
-static void set_failed_locked(tarn_warehouse *warehouse, const tarn_error *error)
-    TARN_REQUIRES(warehouse->engine.lock);
-static void set_failed_locked(tarn_warehouse *warehouse, const tarn_error *error) {
-    wh_engine *engine = &warehouse->engine;
+static void set_failed_locked(wh_engine *engine, int64_t at_ns, const tarn_error *error)
+    TARN_REQUIRES(engine->lock);
+static void set_failed_locked(wh_engine *engine, int64_t at_ns, const tarn_error *error) {
     engine->state = WH_ENGINE_FAILED;
     engine->error = *error;
     engine->retry_at_ns = INT64_MAX;
     if (!may_pass(error->status)) return;
     engine->retry_ms = engine->retry_ms == 0 ? RETRY_FIRST_MS : engine->retry_ms * 2;
     if (engine->retry_ms > RETRY_MAX_MS) engine->retry_ms = RETRY_MAX_MS;
-    engine->retry_at_ns = now_ns(warehouse) + engine->retry_ms * NS_PER_MS;
+    engine->retry_at_ns = at_ns + engine->retry_ms * NS_PER_MS;
 }
 
 static void fail_jobs(tarn_warehouse *warehouse, const tarn_error *error) {
@@ -146,7 +145,7 @@ static void fail_jobs(tarn_warehouse *warehouse, const tarn_error *error) {
     // Before the failure is told: who hears of it may use the memory that the jobs had.
     wh_graph_free(graph);
     tarn_mutex_lock(engine->lock);
-    set_failed_locked(warehouse, error);
+    set_failed_locked(engine, now_ns(warehouse), error);
     tarn_cond_broadcast(engine->changed);
     tarn_mutex_unlock(engine->lock);
 }
@@ -194,7 +193,7 @@ static void build(tarn_warehouse *warehouse, bool recovered) {
     bool has_new = graph != NULL && wh_graph_has_new_view(graph);
     engine->progress_at_barrier = has_new ? UINT64_MAX : engine->chain.progress;
     engine->state = graph == NULL ? WH_ENGINE_IDLE : WH_ENGINE_RUNNING;
-    if (status != TARN_OK) set_failed_locked(warehouse, &error);
+    if (status != TARN_OK) set_failed_locked(engine, now_ns(warehouse), &error);
     tarn_cond_broadcast(engine->changed);
     tarn_mutex_unlock(engine->lock);
 }
@@ -357,7 +356,7 @@ tarn_status wh_engine_open(tarn_warehouse *warehouse, tarn_error *err) {
     if (wh_checkpoint_recover(warehouse, &error) != TARN_OK) {
         // The warehouse still opens: its tables can be read, the views repaired.
         tarn_mutex_lock(engine->lock);
-        set_failed_locked(warehouse, &error);
+        set_failed_locked(engine, now_ns(warehouse), &error);
         tarn_mutex_unlock(engine->lock);
     } else if (has_views(warehouse)) {
         engine->state = WH_ENGINE_STARTING;
