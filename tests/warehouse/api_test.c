@@ -99,9 +99,9 @@ TEST(a_query_is_a_stream_with_a_schema_batches_and_an_end) {
 TEST(arrays_outlive_their_stream) {
     struct ArrowArrayStream rows;
     struct ArrowArray array;
-    assert_int_equal(tarn_db_query(db, "SELECT 'a text that is longer than twelve bytes'", &rows,
-                                   &error),
-                     TARN_DB_OK);
+    assert_int_equal(
+        tarn_db_query(db, "SELECT 'a text that is longer than twelve bytes'", &rows, &error),
+        TARN_DB_OK);
     assert_int_equal(rows.get_next(&rows, &array), 0);
     rows.release(&rows);
     const char *text = array.children[0]->buffers[2];
@@ -137,8 +137,8 @@ TEST(errors_have_a_code_a_sqlstate_a_position_and_a_hint) {
                  "42703", "orign");
     assert_int_equal(error.position, 8);
     assert_non_null(strstr(error.hint, "origin"));
-    assert_error(tarn_db_query(db, "SELECT * FROM flihgts", &rows, &error), TARN_DB_INVALID, "42P01",
-                 "flihgts");
+    assert_error(tarn_db_query(db, "SELECT * FROM flihgts", &rows, &error), TARN_DB_INVALID,
+                 "42P01", "flihgts");
     assert_non_null(strstr(error.hint, "flights"));
     assert_error(tarn_db_query(db, "SELEC 1", &rows, &error), TARN_DB_INVALID, "42601", "SELEC");
     assert_int_equal(error.position, 1);
@@ -258,7 +258,8 @@ TEST(a_long_array_is_appended_as_one_version) {
 }
 
 TEST(what_does_not_fit_the_table_is_refused_whole) {
-    execute("CREATE TABLE t (a bigint, b text); CREATE TABLE n (a bigint NOT NULL, b text NOT NULL)");
+    execute(
+        "CREATE TABLE t (a bigint, b text); CREATE TABLE n (a bigint NOT NULL, b text NOT NULL)");
     execute("CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM t");
     table t;
     begin_table(&t, 4);
@@ -267,17 +268,21 @@ TEST(what_does_not_fit_the_table_is_refused_whole) {
                  "nope");
     begin_table(&t, 4);
     add_column(&t, "b", "l", NULL, numbers, NULL);
-    assert_error(tarn_db_append(db, "t", &t.schema, &t.array, &error), TARN_DB_INVALID, "42804", "b");
+    assert_error(tarn_db_append(db, "t", &t.schema, &t.array, &error), TARN_DB_INVALID, "42804",
+                 "b");
     begin_table(&t, 4);
     add_column(&t, "a", "l", no_third, numbers, NULL);
     add_column(&t, "b", "u", NULL, offsets, "onetothr");
-    assert_error(tarn_db_append(db, "n", &t.schema, &t.array, &error), TARN_DB_INVALID, "23502", "a");
+    assert_error(tarn_db_append(db, "n", &t.schema, &t.array, &error), TARN_DB_INVALID, "23502",
+                 "a");
     begin_table(&t, 4);
     add_column(&t, "a", "l", NULL, numbers, NULL); // b is missing, and must not be null
-    assert_error(tarn_db_append(db, "n", &t.schema, &t.array, &error), TARN_DB_INVALID, "23502", "b");
+    assert_error(tarn_db_append(db, "n", &t.schema, &t.array, &error), TARN_DB_INVALID, "23502",
+                 "b");
     assert_error(tarn_db_append(db, "nope", &t.schema, &t.array, &error), TARN_DB_INVALID, "42P01",
                  "nope");
-    assert_error(tarn_db_append(db, "v", &t.schema, &t.array, &error), TARN_DB_INVALID, "42809", "v");
+    assert_error(tarn_db_append(db, "v", &t.schema, &t.array, &error), TARN_DB_INVALID, "42809",
+                 "v");
     begin_table(&t, 4);
     add_column(&t, "a", "?!", NULL, numbers, NULL);
     assert_int_not_equal(tarn_db_append(db, "t", &t.schema, &t.array, &error), TARN_DB_OK);

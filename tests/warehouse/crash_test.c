@@ -1,8 +1,8 @@
 // A warehouse with views loses its power, or its process is killed, again and again, at any write.
 //
-// What was acknowledged is there; the statement that was running happened whole or not at all; views
-// equal their queries over their inputs; epochs never go back; it always opens. Threads run, so that
-// a seed replays the faults but not every interleaving.
+// What was acknowledged is there; the statement that was running happened whole or not at all;
+// views equal their queries over their inputs; epochs never go back; it always opens. Threads run,
+// so that a seed replays the faults but not every interleaving.
 #include "tests/warehouse/rig.h"
 
 #define STEP_COUNT 14
@@ -28,13 +28,15 @@ static const char *const definitions[] = {
     "on_error = 'dead_letter')",
     "CREATE MATERIALIZED VIEW IF NOT EXISTS by_g AS SELECT g, count(*) AS c, sum(v) AS v FROM t "
     "GROUP BY g",
-    "CREATE MATERIALIZED VIEW IF NOT EXISTS by_c AS SELECT c, count(*) AS groups FROM by_g GROUP BY "
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS by_c AS SELECT c, count(*) AS groups FROM by_g GROUP "
+    "BY "
     "c",
     "CREATE MATERIALIZED VIEW IF NOT EXISTS joined AS SELECT log.batch, log.n, t.g FROM log JOIN t "
     "ON t.k = log.n",
     "CREATE MATERIALIZED VIEW IF NOT EXISTS copy AS SELECT kind, n FROM s",
     "CREATE MATERIALIZED VIEW IF NOT EXISTS minutes AS SELECT window_start, window_end, sum(n) AS "
-    "total FROM TUMBLE(s, at, INTERVAL '1 minute') GROUP BY window_start, window_end EMIT ON WINDOW "
+    "total FROM TUMBLE(s, at, INTERVAL '1 minute') GROUP BY window_start, window_end EMIT ON "
+    "WINDOW "
     "CLOSE",
 };
 enum { DEFINITION_COUNT = sizeof definitions / sizeof definitions[0] };
@@ -169,8 +171,7 @@ static void check_views(crash_run *c) {
         for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++) {
             assert_same_rows(&c->r, exact[i][0], exact[i][1]);
         }
-        assert_rows(&c->r, "10|1\n5|1\n",
-                    "SELECT line, count(*) FROM s_dead_letter GROUP BY line");
+        assert_rows(&c->r, "10|1\n5|1\n", "SELECT line, count(*) FROM s_dead_letter GROUP BY line");
     }
     ok(&c->r, "SELECT coalesce(max(epoch), 0) FROM tarn.jobs");
     uint64_t epoch = strtoull(rig_rows(&c->r), NULL, 10);

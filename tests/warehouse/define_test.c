@@ -202,8 +202,8 @@ static void sweep(const char *setup, const char *statement, const char *redo, co
     }
 }
 
-#define NAMES                                                                                     \
-    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND "          \
+#define NAMES                                                                             \
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND " \
     "table_name <> 't'"
 
 TEST(create_table_survives_any_failing_write) {

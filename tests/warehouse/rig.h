@@ -94,8 +94,8 @@ static inline void rig_free(rig *r) {
 }
 
 static inline void rig_write(rig *r, const char *path, const char *text) {
-    tarn_status status = tarn_os_write_file(r->os, tarn_slice_from_cstr(path),
-                                            tarn_slice_from_cstr(text), TARN_WRITE_REPLACE, &r->err);
+    tarn_status status = tarn_os_write_file(
+        r->os, tarn_slice_from_cstr(path), tarn_slice_from_cstr(text), TARN_WRITE_REPLACE, &r->err);
     rig_check(r, status, path, __FILE__, __LINE__);
 }
 
@@ -163,14 +163,15 @@ static inline tarn_status rig_run_on(rig *r, tarn_session *session, const char *
     return status;
 }
 
-static inline tarn_status rig_runv(rig *r, char *sql, const char *format, va_list args) {
+static inline tarn_status __attribute__((format(printf, 3, 0)))
+rig_runv(rig *r, char *sql, const char *format, va_list args) {
     int len = vsnprintf(sql, RIG_SQL_MAX, format, args);
     assert_true(len > 0 && len < RIG_SQL_MAX);
     return rig_run_on(r, r->session, sql);
 }
 
-static inline tarn_status __attribute__((format(printf, 2, 3))) run(rig *r, const char *format,
-                                                                    ...) {
+static inline tarn_status __attribute__((format(printf, 2, 3)))
+run(rig *r, const char *format, ...) {
     char sql[RIG_SQL_MAX];
     va_list args;
     va_start(args, format);
