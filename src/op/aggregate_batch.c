@@ -177,7 +177,7 @@ static tarn_status new_aggregate(op_builder *builder, const tarn_plan *plan, con
     if (status != TARN_OK) goto fail;
     tarn_arena *arena = &op->base.arena;
     status = op_aggregation_init(&op->aggregation, plan, &op->base, builder->context->eval, false,
-                                 0, arena, err);
+                                 0, err);
     if (status != TARN_OK) goto fail;
     op->hashes = tarn_arena_new_raw(arena, uint64_t, TARN_CHUNK_ROWS);
     op->groups = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
@@ -209,8 +209,7 @@ static tarn_status build_merge(op_builder *builder, const tarn_plan *plan,
         return status;
     }
     memcpy(op->parts, parts, nodes->count * sizeof *parts);
-    return op_builder_add(builder, &op->base, &aggregate_ops, op, nodes->nodes, nodes->count, 0,
-                          ret_node, err);
+    return op_builder_add(builder, &op->base, &aggregate_ops, nodes, 0, ret_node, err);
 }
 
 tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan,
@@ -223,8 +222,9 @@ tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan,
     for (size_t i = 0; i < inputs.count; i++) {
         TARN_TRY(new_aggregate(builder, plan, "aggregate", &parts[i], err));
         parts[i]->emits = inputs.count == 1;
-        TARN_TRY(op_builder_add(builder, &parts[i]->base, &aggregate_ops, parts[i],
-                                &inputs.nodes[i], 1, 0, &nodes.nodes[i], err));
+        op_parts input = op_one_part(inputs.nodes[i]);
+        TARN_TRY(op_builder_add(builder, &parts[i]->base, &aggregate_ops, &input, 0,
+                                &nodes.nodes[i], err));
     }
     if (inputs.count == 1) {
         *ret_node = nodes.nodes[0];

@@ -32,6 +32,7 @@ static uint32_t group_flags(const uint8_t *group) {
     return ((const op_group *)(const void *)group)->flags;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): it is written through its header
 static void set_flags(uint8_t *group, uint32_t flags) {
     ((op_group *)(void *)group)->flags = flags;
 }
@@ -405,7 +406,7 @@ static tarn_status init_layouts(stream_aggregate *op, const tarn_plan *plan, op_
     TARN_TRY(op_layout_init(&op->emitted, types, aggregate_count, sizeof(int64_t), arena, err));
     bool retractable = !plan->inputs[0]->append_only;
     TARN_TRY(op_aggregation_init(&op->aggregation, plan, &op->base, builder->context->eval,
-                                 retractable, op->emitted.end_offset, arena, err));
+                                 retractable, op->emitted.end_offset, err));
     op->count_offset = op->aggregation.keys.end_offset;
     return op_layout_init(&op->emitted, types, aggregate_count, op->count_offset + sizeof(int64_t),
                           arena, err);
@@ -436,5 +437,6 @@ tarn_status op_build_stream_aggregate(op_builder *builder, const tarn_plan *plan
     }
     op_groups_init(&op->table, op->base.alloc, &op->aggregation.keys, op->aggregation.group_bytes,
                    true);
-    return op_builder_add(builder, &op->base, &aggregate_ops, op, &input, 1, 0, ret_node, err);
+    op_parts inputs = op_one_part(input);
+    return op_builder_add(builder, &op->base, &aggregate_ops, &inputs, 0, ret_node, err);
 }

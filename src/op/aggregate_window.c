@@ -38,9 +38,7 @@ typedef struct window_aggregate {
     size_t window_group;
     int64_t window_offset_us;
     size_t count_offset;
-    window **windows; // by end, ascending
-    size_t window_count;
-    size_t window_capacity;
+    op_pointers windows; // by end, ascending
     int64_t watermark_us;
     _Atomic uint64_t late_rows; // written by the task, read by anybody
     tarn_buffer closed;         // keys of stored groups that are gone: length, bytes
@@ -74,8 +72,8 @@ static void free_window(window_aggregate *op, window *w) {
 static void aggregate_free(void *self) {
     window_aggregate *op = self;
     const tarn_alloc *alloc = op->base.alloc;
-    for (size_t i = 0; i < op->window_count; i++) free_window(op, op->windows[i]);
-    tarn_alloc_free(alloc, op->windows, op->window_capacity);
+    for (size_t i = 0; i < op->windows.count; i++) free_window(op, op->windows.items[i]);
+    op_pointers_free(&op->windows, alloc);
     op_aggregation_free(&op->aggregation);
     tarn_buffer_free(&op->closed);
     tarn_buffer_free(&op->key);
@@ -86,13 +84,17 @@ static void aggregate_free(void *self) {
 
 // ---- windows ----
 
+static window *window_at(const window_aggregate *op, size_t index) {
+    return op->windows.items[index];
+}
+
 // The first window that ends at `end_us` or later.
 static size_t lower_bound(const window_aggregate *op, int64_t end_us) {
     size_t low = 0;
-    size_t high = op->window_count;
+    size_t high = op->windows.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (op->windows[middle]->end_us < end_us) {
+        if (window_at(op, middle)->end_us < end_us) {
             low = middle + 1;
         } else {
             high = middle;
@@ -101,31 +103,24 @@ static size_t lower_bound(const window_aggregate *op, int64_t end_us) {
     return low;
 }
 
-static bool grow_windows(window_aggregate *op) {
-    if (op->window_count < op->window_capacity) return true;
-    size_t capacity = op->window_capacity == 0 ? 8 : op->window_capacity * 2;
-    window **windows = tarn_alloc_new(op->base.alloc, window *, capacity);
-    if (windows == NULL) return false;
-    if (op->window_count > 0) memcpy(windows, op->windows, op->window_count * sizeof *windows);
-    tarn_alloc_free(op->base.alloc, op->windows, op->window_capacity);
-    op->windows = windows;
-    op->window_capacity = capacity;
-    return true;
-}
-
-static window *find_window(window_aggregate *op, int64_t end_us) {
+static tarn_status find_window(window_aggregate *op, int64_t end_us, window **ret_window,
+                               tarn_error *err) {
     size_t at = lower_bound(op, end_us);
-    if (at < op->window_count && op->windows[at]->end_us == end_us) return op->windows[at];
-    if (!grow_windows(op)) return NULL;
+    if (at < op->windows.count && window_at(op, at)->end_us == end_us) {
+        *ret_window = window_at(op, at);
+        return TARN_OK;
+    }
     window *w = tarn_alloc_new(op->base.alloc, window, 1);
-    if (w == NULL) return NULL;
+    if (w == NULL) return op_no_memory(&op->base, err);
     w->end_us = end_us;
     op_groups_init(&w->table, op->base.alloc, &op->aggregation.keys, op->aggregation.group_bytes,
                    false);
-    memmove(&op->windows[at + 1], &op->windows[at], (op->window_count - at) * sizeof(window *));
-    op->windows[at] = w;
-    op->window_count++;
-    return w;
+    if (!op_pointers_insert(&op->windows, at, w, op->base.alloc)) {
+        free_window(op, w);
+        return op_no_memory(&op->base, err);
+    }
+    *ret_window = w;
+    return TARN_OK;
 }
 
 static int64_t window_end(const window_aggregate *op, const tarn_vector *windows, size_t row) {
@@ -140,8 +135,9 @@ static int64_t window_end(const window_aggregate *op, const tarn_vector *windows
 
 static tarn_status touch_window(window_aggregate *op, window **touched, window **ret_window,
                                 int64_t end_us, tarn_error *err) {
-    window *w = find_window(op, end_us);
-    if (w == NULL) return op_no_memory(&op->base, err);
+    window *w = NULL;
+    TARN_TRY(find_window(op, end_us, &w, err));
+    tarn_assert(w != NULL);
     if (!w->touched) {
         w->touched = true;
         w->row_count = 0;
@@ -360,14 +356,14 @@ static tarn_status aggregate_watermark(void *self, int64_t watermark_us, tarn_ou
     op->watermark_us = watermark_us;
     size_t closed = 0;
     tarn_status status = TARN_OK;
-    while (closed < op->window_count && op->windows[closed]->end_us <= watermark_us) {
-        window *w = op->windows[closed++];
+    while (closed < op->windows.count && window_at(op, closed)->end_us <= watermark_us) {
+        window *w = window_at(op, closed++);
         if (status == TARN_OK) status = close_window(op, w, output, err);
         free_window(op, w);
     }
-    op->window_count -= closed;
+    op->windows.count -= closed;
     if (closed > 0) {
-        memmove(op->windows, op->windows + closed, op->window_count * sizeof(window *));
+        memmove(op->windows.items, op->windows.items + closed, op->windows.count * sizeof(void *));
     }
     if (status != TARN_OK) return op_blame(&op->base, status, err);
     return tarn_output_watermark(output, watermark_us, err);
@@ -449,8 +445,8 @@ static tarn_status write_window(window_aggregate *op, window *w, tarn_state_writ
 static tarn_status write_state(window_aggregate *op, tarn_state_writer *state, tarn_error *err) {
     if (!tarn_state_writer_is_full(state)) TARN_TRY(delete_closed(op, state, err));
     tarn_buffer_clear(&op->closed);
-    for (size_t i = 0; i < op->window_count; i++) {
-        TARN_TRY(write_window(op, op->windows[i], state, err));
+    for (size_t i = 0; i < op->windows.count; i++) {
+        TARN_TRY(write_window(op, window_at(op, i), state, err));
     }
     tarn_buffer_clear(&op->value);
     uint64_t late = atomic_load_explicit(&op->late_rows, memory_order_relaxed);
@@ -488,8 +484,8 @@ static tarn_status restore_group(window_aggregate *op, tarn_slice key, tarn_slic
     tarn_vector *keys = tarn_arena_new(arena, tarn_vector, group_count + 1);
     if (keys == NULL) return op_no_memory(&op->base, err);
     TARN_TRY(op_key_decode_row(&key, op->aggregation.keys.types, group_count, arena, keys, err));
-    window *w = find_window(op, window_end(op, &keys[op->window_group], 0));
-    if (w == NULL) return op_no_memory(&op->base, err);
+    window *w = NULL;
+    TARN_TRY(find_window(op, window_end(op, &keys[op->window_group], 0), &w, err));
     tarn_chunk one_row = {.row_count = 1, .column_count = group_count, .columns = keys};
     op_hash_rows(keys, group_count, &one_row, op->hashes);
     op_probe probe = {
@@ -557,7 +553,7 @@ static tarn_status init_aggregate(window_aggregate *op, op_builder *builder, con
     tarn_arena *arena = &op->base.arena;
     bool retractable = !plan->inputs[0]->append_only;
     TARN_TRY(op_aggregation_init(&op->aggregation, plan, &op->base, builder->context->eval,
-                                 retractable, sizeof(int64_t), arena, err));
+                                 retractable, sizeof(int64_t), err));
     op->count_offset = op->aggregation.keys.end_offset;
     op->hashes = tarn_arena_new_raw(arena, uint64_t, TARN_CHUNK_ROWS);
     op->window_hashes = tarn_arena_new_raw(arena, uint64_t, TARN_CHUNK_ROWS);
@@ -586,5 +582,6 @@ tarn_status op_build_window_aggregate(op_builder *builder, const tarn_plan *plan
         aggregate_free(op);
         return status;
     }
-    return op_builder_add(builder, &op->base, &aggregate_ops, op, &input, 1, 0, ret_node, err);
+    op_parts inputs = op_one_part(input);
+    return op_builder_add(builder, &op->base, &aggregate_ops, &inputs, 0, ret_node, err);
 }

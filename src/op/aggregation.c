@@ -38,9 +38,10 @@ static tarn_status init_programs(op_aggregation *aggregation, const tarn_plan *p
     return TARN_OK;
 }
 
-tarn_status op_aggregation_init(op_aggregation *aggregation, const tarn_plan *plan,
-                                const op_base *base, tarn_eval_context eval, bool retractable,
-                                size_t aux_bytes, tarn_arena *arena, tarn_error *err) {
+tarn_status op_aggregation_init(op_aggregation *aggregation, const tarn_plan *plan, op_base *base,
+                                tarn_eval_context eval, bool retractable, size_t aux_bytes,
+                                tarn_error *err) {
+    tarn_arena *arena = &base->arena;
     *aggregation = (op_aggregation){.plan = plan,
                                     .group_count = plan->aggregate.group_count,
                                     .aggregate_count = plan->aggregate.aggregate_count,

@@ -19,7 +19,7 @@ void op_base_free(op_base *base) {
     tarn_arena_reset(&base->arena);
 }
 
-tarn_status op_no_memory(const op_base *base, tarn_error *err) {
+tarn_status op_no_memory_at(const op_base *base, tarn_error *err) {
     return tarn_fail(err, TARN_NO_MEMORY, "operator '" TARN_SLICE_FMT "': out of memory",
                      TARN_SLICE_ARG(base->name));
 }
@@ -127,6 +127,32 @@ void op_group_list_free(op_group_list *list, const tarn_alloc *alloc) {
     *list = (op_group_list){0};
 }
 
+bool op_pointers_insert(op_pointers *list, size_t at, void *item, const tarn_alloc *alloc) {
+    if (list->count == list->capacity) {
+        size_t capacity =
+            list->capacity == 0 ? TARN_TUNABLE((size_t)16, (size_t)2) : list->capacity * 2;
+        void **items = tarn_alloc_new(alloc, void *, capacity);
+        if (items == NULL) return false;
+        if (list->count > 0) memcpy(items, list->items, list->count * sizeof(void *));
+        tarn_alloc_free(alloc, list->items, list->capacity);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    memmove(list->items + at + 1, list->items + at, (list->count - at) * sizeof(void *));
+    list->items[at] = item;
+    list->count++;
+    return true;
+}
+
+bool op_pointers_push(op_pointers *list, void *item, const tarn_alloc *alloc) {
+    return op_pointers_insert(list, list->count, item, alloc);
+}
+
+void op_pointers_free(op_pointers *list, const tarn_alloc *alloc) {
+    tarn_alloc_free(alloc, list->items, list->capacity);
+    *list = (op_pointers){0};
+}
+
 // ---- state ----
 
 tarn_status op_key_decode_row(tarn_slice *bytes, const tarn_type *types, size_t count,
@@ -141,7 +167,7 @@ tarn_status op_key_decode_row(tarn_slice *bytes, const tarn_type *types, size_t 
     return TARN_OK;
 }
 
-tarn_status op_corrupt_state(const op_base *base, const char *what, tarn_error *err) {
+tarn_status op_corrupt_state_at(const op_base *base, const char *what, tarn_error *err) {
     return tarn_fail(err, TARN_CORRUPT, "operator '" TARN_SLICE_FMT "': stored state: %s",
                      TARN_SLICE_ARG(base->name), what);
 }

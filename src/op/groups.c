@@ -63,6 +63,7 @@ static uint64_t make_slot(const uint8_t *group, uint64_t hash) {
 }
 
 static uint8_t *slot_group(uint64_t slot) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): it was a pointer before
     return (uint8_t *)(uintptr_t)(slot & ADDRESS_MASK);
 }
 
@@ -218,14 +219,18 @@ tarn_status op_groups_probe(op_groups *table, op_probe *probe, uint8_t **ret_gro
     while (pending > 0) {
         size_t candidates = 0;
         TARN_TRY(walk_slots(table, probe, pending, &scratch, &candidates, ret_groups, err));
-        size_t missed_count = 0;
-        op_layout_match(table->keys, ret_groups, probe->keys, scratch.rows, scratch.list,
-                        &candidates, scratch.missed, &missed_count);
-        for (size_t i = 0; i < missed_count; i++) {
+        op_match match = {.columns = probe->keys,
+                          .groups = ret_groups,
+                          .rows = scratch.rows,
+                          .list = scratch.list,
+                          .count = candidates,
+                          .missed = scratch.missed};
+        op_layout_match(table->keys, &match);
+        pending = match.missed_count;
+        for (size_t i = 0; i < pending; i++) {
             uint32_t position = scratch.missed[i];
             scratch.slots[position] = (uint32_t)((scratch.slots[position] + 1) & mask);
         }
-        pending = missed_count;
     }
     return TARN_OK;
 }
@@ -272,7 +277,7 @@ uint8_t *op_groups_next(const op_groups *table, op_groups_iterator *iterator) {
         while (iterator->index < iterator->block->used) {
             size_t at = iterator->index++ * table->group_bytes;
             // The block is the table's; only the iterator's view of it is read-only.
-            uint8_t *group = (uint8_t *)(uintptr_t)iterator->block->groups + at;
+            uint8_t *group = op_unconst(iterator->block->groups + at);
             uint32_t flags;
             memcpy(&flags, group + offsetof(op_group, flags), sizeof flags);
             if ((flags & OP_GROUP_FREE) == 0) return group;

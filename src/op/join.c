@@ -7,7 +7,7 @@
 // State: stage, side ('r' or 'l') and a row: how many copies; 'm': how many left rows came so far.
 #include "op/join_internal.h"
 
-#define STAGE_LIMIT      64
+#define STAGE_LIMIT      (OP_PART_LIMIT - 1) // one input each, and the left one
 #define HELD_BYTES_LIMIT TARN_TUNABLE((size_t)64 << 20, (size_t)2048)
 // Above it a query's join does not build the right side once per part of the left.
 #define COPY_ROWS_LIMIT 100000.0
@@ -34,9 +34,7 @@ struct join_op {
     int64_t left_rows; // that came so far
     // A new view holds its first left rows until the right sides have been loaded.
     bool holding;
-    tarn_batch **held;
-    size_t held_count;
-    size_t held_capacity;
+    op_pointers held; // batches
     size_t held_bytes;
     size_t ended_count;
     size_t corrected_stage; // whose pending changes are being joined; SIZE_MAX: none
@@ -46,11 +44,8 @@ struct join_op {
 };
 
 static void drop_held(join_op *op) {
-    for (size_t i = 0; i < op->held_count; i++) tarn_batch_unref(op->held[i]);
-    tarn_alloc_free(op->base.alloc, op->held, op->held_capacity);
-    op->held = NULL;
-    op->held_count = 0;
-    op->held_capacity = 0;
+    for (size_t i = 0; i < op->held.count; i++) tarn_batch_unref(op->held.items[i]);
+    op_pointers_free(&op->held, op->base.alloc);
     op->held_bytes = 0;
 }
 
@@ -115,26 +110,21 @@ static tarn_status push_left(join_op *op, const tarn_chunk *chunk, tarn_error *e
 static tarn_status release_held(join_op *op, tarn_error *err) {
     op->holding = false;
     tarn_status status = TARN_OK;
-    for (size_t i = 0; i < op->held_count && status == TARN_OK; i++) {
-        status = push_left(op, &op->held[i]->chunk, err);
+    for (size_t i = 0; i < op->held.count && status == TARN_OK; i++) {
+        const tarn_batch *batch = op->held.items[i];
+        status = push_left(op, &batch->chunk, err);
     }
     drop_held(op);
     return status;
 }
 
 static tarn_status hold(join_op *op, const tarn_chunk *chunk, tarn_error *err) {
-    if (op->held_count == op->held_capacity) {
-        size_t capacity = op->held_capacity == 0 ? 16 : op->held_capacity * 2;
-        tarn_batch **held = tarn_alloc_new(op->base.alloc, tarn_batch *, capacity);
-        if (held == NULL) return op_no_memory(&op->base, err);
-        if (op->held_count > 0) memcpy(held, op->held, op->held_count * sizeof(tarn_batch *));
-        tarn_alloc_free(op->base.alloc, op->held, op->held_capacity);
-        op->held = held;
-        op->held_capacity = capacity;
-    }
     tarn_batch *batch = NULL;
     TARN_TRY(tarn_batch_new(op->base.alloc, chunk, &batch, err));
-    op->held[op->held_count++] = batch;
+    if (!op_pointers_push(&op->held, batch, op->base.alloc)) {
+        tarn_batch_unref(batch);
+        return op_no_memory(&op->base, err);
+    }
     op->held_bytes += batch->arena.reserved_bytes;
     // Going on without the right side costs corrections at the barrier, not exactness.
     return op->held_bytes > HELD_BYTES_LIMIT ? release_held(op, err) : TARN_OK;
@@ -309,9 +299,8 @@ static tarn_status correct(join_op *op, tarn_error *err) {
 
 // ---- checkpoints ----
 
-static tarn_status write_rows(join_op *op, join_side *side, uint8_t stage, uint8_t letter,
-                              uint8_t *const *rows, size_t count, tarn_state_writer *state,
-                              tarn_error *err) {
+static tarn_status write_rows(join_op *op, join_side *side, uint8_t *const *rows, size_t count,
+                              tarn_state_writer *state, tarn_error *err) {
     const op_layout *layout = &side->row_layout;
     tarn_arena *arena = &op->base.batch_arena;
     tarn_arena_clear(arena);
@@ -324,8 +313,9 @@ static tarn_status write_rows(join_op *op, join_side *side, uint8_t stage, uint8
         join_row *row = join_row_of(side, rows[i]);
         tarn_buffer_clear(&op->key);
         tarn_buffer_clear(&op->value);
-        if (!tarn_buffer_append_byte(&op->key, stage) ||
-            !tarn_buffer_append_byte(&op->key, letter) || !op_put_int(&op->value, row->count)) {
+        if (!tarn_buffer_append_byte(&op->key, side->stage) ||
+            !tarn_buffer_append_byte(&op->key, side->letter) ||
+            !op_put_int(&op->value, row->count)) {
             return op_no_memory(&op->base, err);
         }
         TARN_TRY(tarn_row_encode(columns, layout->column_count, i, &op->key, err));
@@ -340,8 +330,8 @@ static tarn_status write_rows(join_op *op, join_side *side, uint8_t stage, uint8
     return TARN_OK;
 }
 
-static tarn_status write_side(join_op *op, join_side *side, uint8_t stage, uint8_t letter,
-                              tarn_state_writer *state, tarn_error *err) {
+static tarn_status write_side(join_op *op, join_side *side, tarn_state_writer *state,
+                              tarn_error *err) {
     if (tarn_state_writer_is_full(state)) {
         uint8_t *rows[TARN_CHUNK_ROWS];
         size_t count = 0;
@@ -350,16 +340,16 @@ static tarn_status write_side(join_op *op, join_side *side, uint8_t stage, uint8
             join_row_of(side, row)->is_stored = false; // a full checkpoint forgets all before
             rows[count++] = row;
             if (count < TARN_CHUNK_ROWS) continue;
-            TARN_TRY(write_rows(op, side, stage, letter, rows, count, state, err));
+            TARN_TRY(write_rows(op, side, rows, count, state, err));
             count = 0;
         }
-        return write_rows(op, side, stage, letter, rows, count, state, err);
+        return write_rows(op, side, rows, count, state, err);
     }
     const op_group_list *dirty = &side->dirty_rows;
     for (size_t begin = 0; begin < dirty->count; begin += TARN_CHUNK_ROWS) {
         size_t count = dirty->count - begin;
         if (count > TARN_CHUNK_ROWS) count = TARN_CHUNK_ROWS;
-        TARN_TRY(write_rows(op, side, stage, letter, dirty->groups + begin, count, state, err));
+        TARN_TRY(write_rows(op, side, dirty->groups + begin, count, state, err));
     }
     return TARN_OK;
 }
@@ -368,9 +358,9 @@ static tarn_status write_state(join_op *op, tarn_state_writer *state, tarn_error
     for (size_t i = 0; i < op->stage_count; i++) {
         join_stage *stage = &op->stages[i];
         if (stage->transform != NULL) continue;
-        TARN_TRY(write_side(op, &stage->right, (uint8_t)i, 'r', state, err));
+        TARN_TRY(write_side(op, &stage->right, state, err));
         if (stage->keeps_left) {
-            TARN_TRY(write_side(op, &stage->left, (uint8_t)i, 'l', state, err));
+            TARN_TRY(write_side(op, &stage->left, state, err));
             join_side_sweep(&stage->left);
         }
         join_side_sweep(&stage->right);
@@ -473,7 +463,7 @@ typedef struct join_chain {
 } join_chain;
 
 static void add_plan(join_chain *chain, const tarn_plan *plan) {
-    memmove(&chain->plans[1], &chain->plans[0], chain->count * sizeof plan);
+    for (size_t i = chain->count; i > 0; i--) chain->plans[i] = chain->plans[i - 1];
     chain->plans[0] = plan;
     chain->count++;
     chain->left = plan->inputs[0];
@@ -494,10 +484,32 @@ static void find_chain(const op_builder *builder, const tarn_plan *plan, join_ch
     }
     // Left rows that are kept are kept as narrow and few as they are when they enter a join.
     size_t skipped = 0;
-    while (!chain->can_replay && chain->plans[skipped]->kind != TARN_PLAN_JOIN) skipped++;
+    while (!chain->can_replay && chain->plans[skipped]->kind != TARN_PLAN_JOIN) {
+        skipped++;
+        tarn_assert(skipped < chain->count); // the highest is a join
+    }
     chain->count -= skipped;
-    memmove(&chain->plans[0], &chain->plans[skipped], chain->count * sizeof plan);
+    for (size_t i = 0; i < chain->count; i++) chain->plans[i] = chain->plans[skipped + i];
     chain->left = chain->plans[0]->inputs[0];
+}
+
+static tarn_status init_sides(join_op *op, join_stage *stage, tarn_eval_context eval,
+                              tarn_error *err) {
+    const tarn_plan *plan = stage->plan;
+    join_side_options options = {.schema = &plan->inputs[1]->schema,
+                                 .keys = plan->join.right_keys,
+                                 .key_count = plan->join.key_count,
+                                 .eval = eval,
+                                 .is_stream = op->is_stream,
+                                 .stage = (uint8_t)(stage - op->stages),
+                                 .letter = 'r'};
+    TARN_TRY(join_side_init(&stage->right, &op->base, &options, err));
+    stage->keeps_left = op->is_stream && !op->can_replay;
+    if (!stage->keeps_left) return TARN_OK;
+    options.schema = &plan->inputs[0]->schema;
+    options.keys = plan->join.left_keys;
+    options.letter = 'l';
+    return join_side_init(&stage->left, &op->base, &options, err);
 }
 
 static tarn_status init_stage(join_op *op, join_stage *stage, const tarn_plan *plan,
@@ -507,17 +519,10 @@ static tarn_status init_stage(join_op *op, join_stage *stage, const tarn_plan *p
     if (plan->kind != TARN_PLAN_JOIN) {
         return op_transform_new(plan, alloc, eval, &stage->transform, err);
     }
-    tarn_arena *arena = &op->base.arena;
-    size_t key_count = plan->join.key_count;
-    TARN_TRY(join_side_init(&stage->right, &op->base, arena, &plan->inputs[1]->schema,
-                            plan->join.right_keys, key_count, eval, op->is_stream, err));
-    stage->keeps_left = op->is_stream && !op->can_replay;
-    if (stage->keeps_left) {
-        TARN_TRY(join_side_init(&stage->left, &op->base, arena, &plan->inputs[0]->schema,
-                                plan->join.left_keys, key_count, eval, true, err));
-    }
-    if (key_count > 0) {
-        TARN_TRY(tarn_program_new(alloc, plan->join.left_keys, key_count, &stage->left_keys, err));
+    TARN_TRY(init_sides(op, stage, eval, err));
+    if (plan->join.key_count > 0) {
+        TARN_TRY(tarn_program_new(alloc, plan->join.left_keys, plan->join.key_count,
+                                  &stage->left_keys, err));
         tarn_program_set_context(stage->left_keys, eval);
     }
     if (plan->join.residual != NULL) {
@@ -579,20 +584,21 @@ tarn_status op_build_join(op_builder *builder, const tarn_plan *plan, size_t par
     if (is_stream || !(right_rows > 0 && right_rows <= COPY_ROWS_LIMIT)) part_limit = 1;
     op_parts lefts;
     TARN_TRY(op_build_parts(builder, chain.left, part_limit, &lefts, err));
-    tarn_node inputs[STAGE_LIMIT + 1];
-    size_t right_count = 0;
+    op_parts inputs = {0};
     for (size_t i = 0; i < chain.count; i++) {
         if (chain.plans[i]->kind != TARN_PLAN_JOIN) continue;
-        TARN_TRY(op_build_one(builder, chain.plans[i]->inputs[1], &inputs[right_count], err));
-        right_count++;
+        TARN_TRY(
+            op_build_one(builder, chain.plans[i]->inputs[1], &inputs.nodes[inputs.count], err));
+        inputs.count++;
     }
+    inputs.count++; // the left one
+    unsigned flags = is_stream ? 0 : TARN_NODE_LAST_INPUT_WAITS;
     for (size_t i = 0; i < lefts.count; i++) {
         join_op *op = NULL;
         TARN_TRY(new_join(builder, &chain, &op, err));
-        inputs[right_count] = lefts.nodes[i];
-        unsigned flags = is_stream ? 0 : TARN_NODE_LAST_INPUT_WAITS;
-        TARN_TRY(op_builder_add(builder, &op->base, &join_ops, op, inputs, right_count + 1, flags,
-                                &ret_parts->nodes[i], err));
+        inputs.nodes[inputs.count - 1] = lefts.nodes[i];
+        TARN_TRY(op_builder_add(builder, &op->base, &join_ops, &inputs, flags, &ret_parts->nodes[i],
+                                err));
     }
     ret_parts->count = lefts.count;
     return TARN_OK;

@@ -34,6 +34,8 @@ typedef struct join_key {
 typedef struct join_side {
     const op_base *base;
     const tarn_alloc *alloc;
+    uint8_t stage;
+    uint8_t letter;
     op_layout row_layout;
     op_layout key_layout;
     op_groups rows;
@@ -64,10 +66,17 @@ static inline join_key *join_key_of(const join_side *side, uint8_t *key) {
     return (join_key *)(void *)(key + side->key_layout.end_offset);
 }
 
-TARN_MUST_USE tarn_status join_side_init(join_side *side, const op_base *base, tarn_arena *arena,
-                                         const tarn_schema *schema,
-                                         const tarn_expr *const *key_exprs, size_t key_count,
-                                         tarn_eval_context eval, bool is_stream, tarn_error *err);
+typedef struct join_side_options {
+    const tarn_schema *schema;
+    const tarn_expr *const *keys; // over the schema
+    size_t key_count;
+    tarn_eval_context eval;
+    bool is_stream;
+    uint8_t stage;  // in the state's keys
+    uint8_t letter; // 'r' or 'l'
+} join_side_options;
+TARN_MUST_USE tarn_status join_side_init(join_side *side, op_base *base,
+                                         const join_side_options *options, tarn_error *err);
 void join_side_free(join_side *side);
 // Adds `weight` copies of each selected row (takes them away for retractions). Rows with a NULL in
 // their key never match and are not kept. With tracks_probes, changes to probed keys only become

@@ -20,7 +20,7 @@ static tarn_status fill_cache(join_stage *stage, const tarn_dictionary *dictiona
         if (count > TARN_CHUNK_ROWS) count = TARN_CHUNK_ROWS;
         const tarn_string *values = (const tarn_string *)dictionary->data + begin;
         tarn_vector vector = {
-            .type = dictionary->type, .kind = TARN_VECTOR_FLAT, .data = (void *)(uintptr_t)values};
+            .type = dictionary->type, .kind = TARN_VECTOR_FLAT, .data = op_unconst(values)};
         tarn_chunk chunk = {.row_count = count, .column_count = 1, .columns = &vector};
         TARN_TRY(join_side_find(&stage->right, &vector, &chunk, stage->cached_keys + begin, err));
     }

@@ -6,7 +6,7 @@
 
 // ---- setting up ----
 
-static tarn_status init_row_layout(join_side *side, tarn_arena *arena, const tarn_schema *schema,
+static tarn_status init_row_layout(join_side *side, const tarn_schema *schema, tarn_arena *arena,
                                    tarn_error *err) {
     tarn_type *types = tarn_arena_new(arena, tarn_type, schema->field_count + 1);
     if (types == NULL) return op_no_memory(side->base, err);
@@ -15,27 +15,32 @@ static tarn_status init_row_layout(join_side *side, tarn_arena *arena, const tar
                           arena, err);
 }
 
-static tarn_status init_keys(join_side *side, tarn_arena *arena, const tarn_expr *const *key_exprs,
-                             size_t key_count, tarn_eval_context eval, tarn_error *err) {
+static tarn_status init_keys(join_side *side, const join_side_options *options, tarn_arena *arena,
+                             tarn_error *err) {
+    size_t key_count = options->key_count;
     tarn_type *types = tarn_arena_new(arena, tarn_type, key_count + 1);
     if (types == NULL) return op_no_memory(side->base, err);
-    for (size_t k = 0; k < key_count; k++) types[k] = key_exprs[k]->type;
+    for (size_t k = 0; k < key_count; k++) types[k] = options->keys[k]->type;
     TARN_TRY(op_layout_init(&side->key_layout, types, key_count, OP_GROUP_NULL_OFFSET, arena, err));
     if (key_count == 0) return TARN_OK;
-    TARN_TRY(tarn_program_new(side->alloc, key_exprs, key_count, &side->key_program, err));
-    tarn_program_set_context(side->key_program, eval);
+    TARN_TRY(tarn_program_new(side->alloc, options->keys, key_count, &side->key_program, err));
+    tarn_program_set_context(side->key_program, options->eval);
     return TARN_OK;
 }
 
-tarn_status join_side_init(join_side *side, const op_base *base, tarn_arena *arena,
-                           const tarn_schema *schema, const tarn_expr *const *key_exprs,
-                           size_t key_count, tarn_eval_context eval, bool is_stream,
+tarn_status join_side_init(join_side *side, op_base *base, const join_side_options *options,
                            tarn_error *err) {
-    *side = (join_side){.base = base, .alloc = base->alloc, .version = 1};
-    side->tracks_probes = is_stream;
-    TARN_TRY(init_row_layout(side, arena, schema, err));
-    TARN_TRY(init_keys(side, arena, key_exprs, key_count, eval, err));
-    side->dictionaries = tarn_arena_new(arena, tarn_dictionary *, schema->field_count + 1);
+    tarn_arena *arena = &base->arena;
+    *side = (join_side){.base = base,
+                        .alloc = base->alloc,
+                        .stage = options->stage,
+                        .letter = options->letter,
+                        .version = 1,
+                        .tracks_probes = options->is_stream};
+    TARN_TRY(init_row_layout(side, options->schema, arena, err));
+    TARN_TRY(init_keys(side, options, arena, err));
+    size_t column_count = options->schema->field_count;
+    side->dictionaries = tarn_arena_new(arena, tarn_dictionary *, column_count + 1);
     side->hashes = tarn_arena_new_raw(arena, uint64_t, TARN_CHUNK_ROWS);
     side->row_groups = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
     side->key_groups = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
@@ -45,9 +50,9 @@ tarn_status join_side_init(join_side *side, const op_base *base, tarn_arena *are
         return op_no_memory(base, err);
     }
     op_groups_init(&side->rows, base->alloc, &side->row_layout,
-                   side->row_layout.end_offset + sizeof(join_row), is_stream);
+                   side->row_layout.end_offset + sizeof(join_row), options->is_stream);
     op_groups_init(&side->keys, base->alloc, &side->key_layout,
-                   side->key_layout.end_offset + sizeof(join_key), is_stream);
+                   side->key_layout.end_offset + sizeof(join_key), options->is_stream);
     return TARN_OK;
 }
 

@@ -39,7 +39,7 @@ static void release_columns(const op_layout *layout, uint8_t *row, size_t column
     for (size_t c = 0; c < column_count; c++) {
         tarn_string string;
         if (!is_long_string(layout, row, c, &string)) continue;
-        alloc->release(alloc->context, (void *)(uintptr_t)string.data, string.len);
+        alloc->release(alloc->context, op_unconst(string.data), string.len);
     }
 }
 
@@ -87,11 +87,11 @@ static tarn_int128 interval_us(const uint8_t *bytes) {
     tarn_interval interval;
     memcpy(&interval, bytes, sizeof interval);
     tarn_int128 days = (tarn_int128)interval.months * 30 + interval.days;
-    return days * ((int64_t)24 * 3600 * 1000000) + interval.us;
+    return days * 24 * 3600 * 1000000 + interval.us;
 }
 
-static inline __attribute__((always_inline)) bool equal_values(const uint8_t *a, const uint8_t *b,
-                                                               tarn_physical physical) {
+static TARN_ALWAYS_INLINE bool equal_values(const uint8_t *a, const uint8_t *b,
+                                            tarn_physical physical) {
     switch (physical) {
     case TARN_PHYSICAL_BOOL: return *a == *b;
     case TARN_PHYSICAL_I16: return memcmp(a, b, 2) == 0;
@@ -145,8 +145,8 @@ typedef struct match_column {
     uint8_t null_mask;
 } match_column;
 
-static inline __attribute__((always_inline)) bool
-equal_at(const match_column *column, const uint8_t *group, size_t row, tarn_physical physical) {
+static TARN_ALWAYS_INLINE bool equal_at(const match_column *column, const uint8_t *group,
+                                        size_t row, tarn_physical physical) {
     bool is_null = tarn_vector_is_null(column->vector, row);
     if (is_null != ((group[column->null_byte] & column->null_mask) != 0)) return false;
     if (is_null) return true;
@@ -158,66 +158,48 @@ equal_at(const match_column *column, const uint8_t *group, size_t row, tarn_phys
     return equal_values(group + column->offset, value, physical);
 }
 
-static inline __attribute__((always_inline)) size_t
-match_positions(match_column column, uint8_t *const *groups, const uint32_t *rows, uint32_t *list,
-                size_t count, uint32_t *missed, size_t *missed_count, tarn_physical physical) {
+static TARN_ALWAYS_INLINE void match_positions(match_column column, op_match *match,
+                                               tarn_physical physical) {
     size_t kept = 0;
-    size_t missing = *missed_count;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t position = list[i];
-        bool equal = equal_at(&column, groups[position], rows[position], physical);
+    size_t missing = match->missed_count;
+    for (size_t i = 0; i < match->count; i++) {
+        uint32_t position = match->list[i];
+        bool equal = equal_at(&column, match->groups[position], match->rows[position], physical);
         // Both are written, one counts: no branch to mispredict.
-        list[kept] = position;
-        missed[missing] = position;
+        match->list[kept] = position;
+        match->missed[missing] = position;
         kept += equal;
         missing += !equal;
     }
-    *missed_count = missing;
-    return kept;
+    match->missed_count = missing;
+    match->count = kept;
 }
 
-void op_layout_match(const op_layout *layout, uint8_t *const *groups, const tarn_vector *columns,
-                     const uint32_t *rows, uint32_t *list, size_t *count, uint32_t *missed,
-                     size_t *missed_count) {
-    for (size_t c = 0; c<layout->column_count && * count> 0; c++) {
-        match_column column = {.vector = &columns[c],
+void op_layout_match(const op_layout *layout, op_match *match) {
+    for (size_t c = 0; c < layout->column_count && match->count > 0; c++) {
+        match_column column = {.vector = &match->columns[c],
                                .offset = layout->offsets[c],
                                .width = layout->widths[c],
                                .null_byte = layout->null_offset + c / 8,
                                .null_mask = (uint8_t)(1u << (c % 8))};
-        size_t kept = 0;
         switch (layout->physicals[c]) {
-        case TARN_PHYSICAL_I32:
-            kept = match_positions(column, groups, rows, list, *count, missed, missed_count,
-                                   TARN_PHYSICAL_I32);
-            break;
-        case TARN_PHYSICAL_I64:
-            kept = match_positions(column, groups, rows, list, *count, missed, missed_count,
-                                   TARN_PHYSICAL_I64);
-            break;
-        case TARN_PHYSICAL_STRING:
-            kept = match_positions(column, groups, rows, list, *count, missed, missed_count,
-                                   TARN_PHYSICAL_STRING);
-            break;
+        case TARN_PHYSICAL_I32: match_positions(column, match, TARN_PHYSICAL_I32); break;
+        case TARN_PHYSICAL_I64: match_positions(column, match, TARN_PHYSICAL_I64); break;
+        case TARN_PHYSICAL_STRING: match_positions(column, match, TARN_PHYSICAL_STRING); break;
         case TARN_PHYSICAL_BOOL:
         case TARN_PHYSICAL_I16:
         case TARN_PHYSICAL_I128:
         case TARN_PHYSICAL_F32:
         case TARN_PHYSICAL_F64:
-        case TARN_PHYSICAL_INTERVAL:
-            kept = match_positions(column, groups, rows, list, *count, missed, missed_count,
-                                   layout->physicals[c]);
-            break;
+        case TARN_PHYSICAL_INTERVAL: match_positions(column, match, layout->physicals[c]); break;
         }
-        *count = kept;
     }
 }
 
 // ---- gathering ----
 
-static inline __attribute__((always_inline)) void copy_values(uint8_t *const *rows, size_t count,
-                                                              size_t offset, size_t width,
-                                                              uint8_t *restrict out) {
+static TARN_ALWAYS_INLINE void copy_values(uint8_t *const *rows, size_t count, size_t offset,
+                                           size_t width, uint8_t *restrict out) {
     for (size_t i = 0; i < count; i++) memcpy(out + i * width, rows[i] + offset, width);
 }
 

@@ -23,7 +23,8 @@ TARN_MUST_USE tarn_status op_base_init(op_base *base, const tarn_alloc *alloc, t
                                        const char *kind, size_t number, tarn_error *err);
 void op_base_free(op_base *base);
 // Fails with TARN_NO_MEMORY and the operator's name.
-tarn_status op_no_memory(const op_base *base, tarn_error *err);
+#define op_no_memory(base, err) tarn_not_ok(op_no_memory_at((base), (err)))
+tarn_status op_no_memory_at(const op_base *base, tarn_error *err);
 // Passes `status` on; where memory ran out further down, the message gets the operator's name.
 tarn_status op_blame(const op_base *base, tarn_status status, tarn_error *err);
 
@@ -53,11 +54,13 @@ typedef struct op_builder {
 
 TARN_MUST_USE tarn_status op_builder_base(op_builder *builder, const char *kind, op_base *base,
                                           tarn_error *err);
-// Adds `self`, whose name is base->name; the flow owns it from here on, whatever happens.
-TARN_MUST_USE tarn_status op_builder_add(op_builder *builder, const op_base *base,
-                                         const tarn_operator_ops *ops, void *self,
-                                         const tarn_node *inputs, size_t input_count,
+// Adds the operator that begins with `base`; the flow owns it from here on, whatever happens.
+TARN_MUST_USE tarn_status op_builder_add(op_builder *builder, op_base *base,
+                                         const tarn_operator_ops *ops, const op_parts *inputs,
                                          unsigned flags, tarn_node *ret_node, tarn_error *err);
+static inline op_parts op_one_part(tarn_node node) {
+    return (op_parts){.nodes = {node}, .count = 1};
+}
 // Builds a plan as at most `part_limit` nodes.
 TARN_MUST_USE tarn_status op_build_parts(op_builder *builder, const tarn_plan *plan,
                                          size_t part_limit, op_parts *ret_parts, tarn_error *err);
@@ -158,11 +161,18 @@ bool op_layout_equal(const op_layout *layout, const uint8_t *row, const tarn_vec
 TARN_MUST_USE tarn_status op_layout_gather(const op_layout *layout, size_t column,
                                            uint8_t *const *rows, size_t count, tarn_arena *arena,
                                            tarn_vector *ret_vector, tarn_error *err);
-// Of list[0..*count), which names positions, keeps those whose groups[position] equals row
-// rows[position] of `columns`; the others are appended to `missed`.
-void op_layout_match(const op_layout *layout, uint8_t *const *groups, const tarn_vector *columns,
-                     const uint32_t *rows, uint32_t *list, size_t *count, uint32_t *missed,
-                     size_t *missed_count);
+// Groups that may hold the rows of a batch.
+typedef struct op_match {
+    const tarn_vector *columns;
+    uint8_t *const *groups; // per position
+    const uint32_t *rows;   // per position: the row of `columns` to compare with
+    uint32_t *list;         // positions to look at
+    size_t count;
+    uint32_t *missed; // positions whose group holds something else are appended
+    size_t missed_count;
+} op_match;
+// Removes the positions that do not match from `list`, in no particular order for `missed`.
+void op_layout_match(const op_layout *layout, op_match *match);
 
 // ---- groups: rows found by their keys ----
 
@@ -226,6 +236,24 @@ uint8_t *op_groups_next(const op_groups *table, op_groups_iterator *iterator);
 void op_hash_rows(const tarn_vector *columns, size_t column_count, const tarn_chunk *chunk,
                   uint64_t *hashes);
 
+// What is borrowed as const but owned by the caller.
+static inline void *op_unconst(const void *pointer) {
+    void *result;
+    memcpy(&result, &pointer, sizeof result);
+    return result;
+}
+
+// A list of pointers that grows.
+typedef struct op_pointers {
+    void **items;
+    size_t count;
+    size_t capacity;
+} op_pointers;
+TARN_MUST_USE bool op_pointers_push(op_pointers *list, void *item, const tarn_alloc *alloc);
+TARN_MUST_USE bool op_pointers_insert(op_pointers *list, size_t at, void *item,
+                                      const tarn_alloc *alloc);
+void op_pointers_free(op_pointers *list, const tarn_alloc *alloc);
+
 // A list of groups that grows.
 typedef struct op_group_list {
     uint8_t **groups;
@@ -260,9 +288,8 @@ typedef struct op_aggregation_input {
 
 // A group is: header, keys, `aux_bytes` of the operator (at keys.end_offset), aggregate states.
 TARN_MUST_USE tarn_status op_aggregation_init(op_aggregation *aggregation, const tarn_plan *plan,
-                                              const op_base *base, tarn_eval_context eval,
-                                              bool retractable, size_t aux_bytes, tarn_arena *arena,
-                                              tarn_error *err);
+                                              op_base *base, tarn_eval_context eval,
+                                              bool retractable, size_t aux_bytes, tarn_error *err);
 void op_aggregation_free(op_aggregation *aggregation);
 TARN_MUST_USE tarn_status op_aggregation_eval(op_aggregation *aggregation, const tarn_chunk *chunk,
                                               tarn_arena *arena, op_aggregation_input *ret_input,
@@ -293,7 +320,8 @@ TARN_MUST_USE tarn_status op_aggregation_decode(const op_aggregation *aggregatio
 TARN_MUST_USE tarn_status op_key_decode_row(tarn_slice *bytes, const tarn_type *types, size_t count,
                                             tarn_arena *arena, tarn_vector *ret_columns,
                                             tarn_error *err);
-TARN_MUST_USE tarn_status op_corrupt_state(const op_base *base, const char *what, tarn_error *err);
+#define op_corrupt_state(base, what, err) tarn_not_ok(op_corrupt_state_at((base), (what), (err)))
+tarn_status op_corrupt_state_at(const op_base *base, const char *what, tarn_error *err);
 // Signed varint in a buffer or at the front of a slice.
 TARN_MUST_USE bool op_put_int(tarn_buffer *out, int64_t value);
 TARN_MUST_USE bool op_take_int(tarn_slice *bytes, int64_t *ret_value);

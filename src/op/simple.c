@@ -6,11 +6,11 @@ tarn_status op_builder_base(op_builder *builder, const char *kind, op_base *base
                         builder->next_number++, err);
 }
 
-tarn_status op_builder_add(op_builder *builder, const op_base *base, const tarn_operator_ops *ops,
-                           void *self, const tarn_node *inputs, size_t input_count, unsigned flags,
-                           tarn_node *ret_node, tarn_error *err) {
-    return tarn_flow_add_operator(builder->flow, base->name, ops, self, inputs, input_count, flags,
-                                  ret_node, err);
+tarn_status op_builder_add(op_builder *builder, op_base *base, const tarn_operator_ops *ops,
+                           const op_parts *inputs, unsigned flags, tarn_node *ret_node,
+                           tarn_error *err) {
+    return tarn_flow_add_operator(builder->flow, base->name, ops, base, inputs->nodes,
+                                  inputs->count, flags, ret_node, err);
 }
 
 // ---- filter, project, time window ----
@@ -57,7 +57,8 @@ static tarn_status build_transform(op_builder *builder, const tarn_plan *plan, t
         transform_free(op);
         return status;
     }
-    return op_builder_add(builder, &op->base, &transform_ops, op, &input, 1, 0, ret_node, err);
+    op_parts inputs = op_one_part(input);
+    return op_builder_add(builder, &op->base, &transform_ops, &inputs, 0, ret_node, err);
 }
 
 // ---- union: what several nodes produce, as one ----
@@ -92,8 +93,7 @@ tarn_status op_build_union(op_builder *builder, const op_parts *parts, tarn_node
         union_free(base);
         return status;
     }
-    return op_builder_add(builder, base, &union_ops, base, parts->nodes, parts->count, 0, ret_node,
-                          err);
+    return op_builder_add(builder, base, &union_ops, parts, 0, ret_node, err);
 }
 
 // ---- columns ----
@@ -201,7 +201,7 @@ tarn_status op_build_limit(op_builder *builder, const tarn_plan *plan, tarn_node
     if (builder->context->mode == TARN_OP_STREAM) {
         return op_build_top_n(builder, plan, ret_node, err);
     }
-    tarn_node input;
+    tarn_node input = 0;
     TARN_TRY(op_build_whole(builder, plan->inputs[0], &input, err));
     limit_op *op = tarn_alloc_new(builder->context->alloc, limit_op, 1);
     if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
@@ -213,7 +213,8 @@ tarn_status op_build_limit(op_builder *builder, const tarn_plan *plan, tarn_node
         limit_free(op);
         return status;
     }
-    return op_builder_add(builder, &op->base, &limit_ops, op, &input, 1, 0, ret_node, err);
+    op_parts inputs = op_one_part(input);
+    return op_builder_add(builder, &op->base, &limit_ops, &inputs, 0, ret_node, err);
 }
 
 // ---- assembly ----
@@ -302,7 +303,7 @@ size_t op_builder_part_limit(const op_builder *builder) {
 
 tarn_status op_build_whole(op_builder *builder, const tarn_plan *plan, tarn_node *ret_node,
                            tarn_error *err) {
-    op_parts parts;
+    op_parts parts = {0};
     TARN_TRY(op_build_parts(builder, plan, op_builder_part_limit(builder), &parts, err));
     return op_build_union(builder, &parts, ret_node, err);
 }

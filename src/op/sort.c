@@ -8,9 +8,7 @@ typedef struct sort_op {
     const tarn_plan *plan;
     tarn_program *program;
     tarn_key_order *orders;
-    tarn_batch **batches;
-    size_t batch_count;
-    size_t batch_capacity;
+    op_pointers batches;
     op_sort_item *items; // payload: the batch, index: the row in it
     size_t item_count;
     size_t item_capacity;
@@ -20,8 +18,8 @@ typedef struct sort_op {
 static void sort_free(void *self) {
     sort_op *op = self;
     const tarn_alloc *alloc = op->base.alloc;
-    for (size_t i = 0; i < op->batch_count; i++) tarn_batch_unref(op->batches[i]);
-    tarn_alloc_free(alloc, op->batches, op->batch_capacity);
+    for (size_t i = 0; i < op->batches.count; i++) tarn_batch_unref(op->batches.items[i]);
+    op_pointers_free(&op->batches, alloc);
     tarn_alloc_free(alloc, op->items, op->item_capacity);
     tarn_program_free(op->program);
     tarn_buffer_free(&op->key);
@@ -35,7 +33,7 @@ static bool reserve_items(sort_op *op, size_t more) {
     while (capacity < op->item_count + more) capacity *= 2;
     op_sort_item *items = tarn_alloc_new(op->base.alloc, op_sort_item, capacity);
     if (items == NULL) return false;
-    if (op->item_count > 0) memcpy(items, op->items, op->item_count * sizeof *items);
+    if (op->item_count > 0) memcpy(items, op->items, op->item_count * sizeof(op_sort_item));
     tarn_alloc_free(op->base.alloc, op->items, op->item_capacity);
     op->items = items;
     op->item_capacity = capacity;
@@ -44,19 +42,13 @@ static bool reserve_items(sort_op *op, size_t more) {
 
 static tarn_status keep_batch(sort_op *op, const tarn_chunk *chunk, tarn_batch **ret_batch,
                               tarn_error *err) {
-    if (op->batch_count == op->batch_capacity) {
-        size_t capacity = op->batch_capacity == 0 ? 16 : op->batch_capacity * 2;
-        tarn_batch **batches = tarn_alloc_new(op->base.alloc, tarn_batch *, capacity);
-        if (batches == NULL) return op_no_memory(&op->base, err);
-        if (op->batch_count > 0) {
-            memcpy(batches, op->batches, op->batch_count * sizeof(tarn_batch *));
-        }
-        tarn_alloc_free(op->base.alloc, op->batches, op->batch_capacity);
-        op->batches = batches;
-        op->batch_capacity = capacity;
+    tarn_batch *batch = NULL;
+    TARN_TRY(tarn_batch_new(op->base.alloc, chunk, &batch, err));
+    if (!op_pointers_push(&op->batches, batch, op->base.alloc)) {
+        tarn_batch_unref(batch);
+        return op_no_memory(&op->base, err);
     }
-    TARN_TRY(tarn_batch_new(op->base.alloc, chunk, &op->batches[op->batch_count], err));
-    *ret_batch = op->batches[op->batch_count++];
+    *ret_batch = batch;
     return TARN_OK;
 }
 
@@ -185,5 +177,6 @@ tarn_status op_build_sort(op_builder *builder, const tarn_plan *plan, tarn_node 
         sort_free(op);
         return status;
     }
-    return op_builder_add(builder, &op->base, &sort_ops, op, &input, 1, 0, ret_node, err);
+    op_parts inputs = op_one_part(input);
+    return op_builder_add(builder, &op->base, &sort_ops, &inputs, 0, ret_node, err);
 }

@@ -13,8 +13,7 @@
 typedef struct partition {
     ordered_set set;
     const ordered_entry *last; // of the set; NULL: to be looked up
-    ordered_entry **shown;     // what downstream has, in order
-    size_t shown_count;
+    op_pointers shown;         // entries that downstream has, in order
     bool is_dirty;
 } partition;
 
@@ -29,10 +28,8 @@ typedef struct top_n_op {
     op_groups partitions;
     tarn_program *program; // partition keys, then sort keys
     tarn_key_order *orders;
-    op_group_list dirty;     // partitions
-    ordered_entry **changed; // entries to write at the barrier, with a reference each
-    size_t changed_count;
-    size_t changed_capacity;
+    op_group_list dirty; // partitions
+    op_pointers changed; // entries to write at the barrier, with a reference each
     uint64_t random;
     tarn_buffer key;
     tarn_buffer row;
@@ -45,25 +42,26 @@ static partition *partition_of(const top_n_op *op, uint8_t *group) {
 }
 
 static void drop_shown(top_n_op *op, partition *p) {
-    for (size_t i = 0; i < p->shown_count; i++) ordered_entry_unref(p->shown[i], op->base.alloc);
-    tarn_alloc_free(op->base.alloc, p->shown, p->shown_count);
-    p->shown = NULL;
-    p->shown_count = 0;
+    for (size_t i = 0; i < p->shown.count; i++) {
+        ordered_entry_unref(p->shown.items[i], op->base.alloc);
+    }
+    op_pointers_free(&p->shown, op->base.alloc);
 }
 
 static void drop_changed(top_n_op *op) {
-    for (size_t i = 0; i < op->changed_count; i++) {
-        op->changed[i]->is_dirty = false;
-        ordered_entry_unref(op->changed[i], op->base.alloc);
+    for (size_t i = 0; i < op->changed.count; i++) {
+        ordered_entry *entry = op->changed.items[i];
+        entry->is_dirty = false;
+        ordered_entry_unref(entry, op->base.alloc);
     }
-    op->changed_count = 0;
+    op->changed.count = 0;
 }
 
 static void top_n_free(void *self) {
     top_n_op *op = self;
     const tarn_alloc *alloc = op->base.alloc;
     drop_changed(op);
-    tarn_alloc_free(alloc, op->changed, op->changed_capacity);
+    op_pointers_free(&op->changed, alloc);
     if (op->partitions.alloc != NULL) {
         op_groups_iterator iterator = op_groups_begin(&op->partitions);
         for (uint8_t *group; (group = op_groups_next(&op->partitions, &iterator)) != NULL;) {
@@ -84,20 +82,11 @@ static void top_n_free(void *self) {
 
 static tarn_status note_changed(top_n_op *op, ordered_entry *entry, tarn_error *err) {
     if (!op->is_stream || entry->is_dirty) return TARN_OK;
-    if (op->changed_count == op->changed_capacity) {
-        size_t capacity = op->changed_capacity == 0 ? 64 : op->changed_capacity * 2;
-        ordered_entry **changed = tarn_alloc_new(op->base.alloc, ordered_entry *, capacity);
-        if (changed == NULL) return op_no_memory(&op->base, err);
-        if (op->changed_count > 0) {
-            memcpy(changed, op->changed, op->changed_count * sizeof(ordered_entry *));
-        }
-        tarn_alloc_free(op->base.alloc, op->changed, op->changed_capacity);
-        op->changed = changed;
-        op->changed_capacity = capacity;
+    if (!op_pointers_push(&op->changed, entry, op->base.alloc)) {
+        return op_no_memory(&op->base, err);
     }
     entry->is_dirty = true;
     ordered_entry_ref(entry);
-    op->changed[op->changed_count++] = entry;
     return TARN_OK;
 }
 
@@ -280,19 +269,21 @@ static bool compare_shown(top_n_op *op, const partition *p, const shown_list *to
     bool numbered = op->plan->top_n.numbered;
     size_t old = 0;
     size_t new = 0;
-    while (old < p->shown_count || new < top->count) {
+    while (old < p->shown.count || new < top->count) {
         int order;
-        if (old == p->shown_count) {
+        if (old == p->shown.count) {
             order = 1;
         } else if (new == top->count) {
             order = -1;
         } else {
-            order = ordered_entry_compare(p->shown[old], top->rows[new].entry);
+            order = ordered_entry_compare(p->shown.items[old], top->rows[new].entry);
         }
-        bool both = order == 0 || (numbered && old < p->shown_count && new < top->count);
+        bool both = order == 0 || (numbered && old < p->shown.count && new < top->count);
         bool leaves = order < 0 || (both && order != 0);
         bool enters = order > 0 || (both && order != 0);
-        if (leaves && !list_push(gone, p->shown[old], first + (int64_t)old, arena)) return false;
+        if (leaves && !list_push(gone, p->shown.items[old], first + (int64_t)old, arena)) {
+            return false;
+        }
         if (enters && !list_push(come, top->rows[new].entry, top->rows[new].number, arena)) {
             return false;
         }
@@ -302,32 +293,27 @@ static bool compare_shown(top_n_op *op, const partition *p, const shown_list *to
     return true;
 }
 
-// Remembers `top` as shown. What was shown before stays alive through `released`.
-static tarn_status show(top_n_op *op, partition *p, const shown_list *top, shown_list *released,
+// Remembers `top` as shown. What was shown before moves to `released`, which keeps it alive until
+// it has been emitted.
+static tarn_status show(top_n_op *op, partition *p, const shown_list *top, op_pointers *released,
                         tarn_error *err) {
-    ordered_entry **shown = tarn_alloc_new(op->base.alloc, ordered_entry *, top->count);
-    if (shown == NULL) return op_no_memory(&op->base, err);
-    for (size_t i = 0; i < top->count; i++) {
-        // The list only views entries; the set owns them.
-        shown[i] = (ordered_entry *)(uintptr_t)top->rows[i].entry;
-        ordered_entry_ref(shown[i]);
-    }
-    for (size_t i = 0; i < p->shown_count; i++) {
-        if (!list_push(released, p->shown[i], 0, &op->base.batch_arena)) {
-            for (size_t k = 0; k < top->count; k++) ordered_entry_unref(shown[k], op->base.alloc);
-            tarn_alloc_free(op->base.alloc, shown, top->count);
-            released->count -= i;
+    const tarn_alloc *alloc = op->base.alloc;
+    while (p->shown.count > 0) {
+        if (!op_pointers_push(released, p->shown.items[p->shown.count - 1], alloc)) {
             return op_no_memory(&op->base, err);
         }
+        p->shown.count--;
     }
-    tarn_alloc_free(op->base.alloc, p->shown, p->shown_count);
-    p->shown = shown;
-    p->shown_count = top->count;
+    for (size_t i = 0; i < top->count; i++) {
+        ordered_entry *entry = op_unconst(top->rows[i].entry); // the set's own
+        if (!op_pointers_push(&p->shown, entry, alloc)) return op_no_memory(&op->base, err);
+        ordered_entry_ref(entry);
+    }
     return TARN_OK;
 }
 
 static tarn_status show_dirty(top_n_op *op, shown_list *gone, shown_list *come,
-                              shown_list *released, tarn_error *err) {
+                              op_pointers *released, tarn_error *err) {
     for (size_t i = 0; i < op->dirty.count; i++) {
         partition *p = partition_of(op, op->dirty.groups[i]);
         p->is_dirty = false;
@@ -344,15 +330,16 @@ static tarn_status update_shown(top_n_op *op, tarn_output *output, tarn_error *e
     tarn_arena_clear(&op->base.batch_arena);
     shown_list gone = {0};
     shown_list come = {0};
-    shown_list released = {0};
+    op_pointers released = {0};
     tarn_status status = show_dirty(op, &gone, &come, &released, err);
     if (status == TARN_OK && output != NULL) {
         status = emit_list(op, &gone, TARN_ROW_DELETE, output, err);
         if (status == TARN_OK) status = emit_list(op, &come, TARN_ROW_INSERT, output, err);
     }
     for (size_t i = 0; i < released.count; i++) {
-        ordered_entry_unref((ordered_entry *)(uintptr_t)released.rows[i].entry, op->base.alloc);
+        ordered_entry_unref(released.items[i], op->base.alloc);
     }
+    op_pointers_free(&released, op->base.alloc);
     return status;
 }
 
@@ -360,8 +347,8 @@ static tarn_status update_shown(top_n_op *op, tarn_output *output, tarn_error *e
 static void forget_empty(top_n_op *op) {
     for (size_t i = 0; i < op->dirty.count; i++) {
         partition *p = partition_of(op, op->dirty.groups[i]);
-        if (p->set.heads[0] != NULL || p->shown_count > 0) continue;
-        tarn_alloc_free(op->base.alloc, p->shown, p->shown_count);
+        if (p->set.heads[0] != NULL || p->shown.count > 0) continue;
+        op_pointers_free(&p->shown, op->base.alloc);
         op_groups_remove(&op->partitions, op->dirty.groups[i]);
     }
     op->dirty.count = 0;
@@ -417,8 +404,8 @@ static tarn_status cut_epoch(top_n_op *op, tarn_state_writer *state, tarn_output
     } else {
         // A row that left and came back within the epoch is listed twice, under two entries: first
         // deleted, then put.
-        for (size_t i = 0; i < op->changed_count; i++) {
-            TARN_TRY(write_entry(op, op->changed[i], state, err));
+        for (size_t i = 0; i < op->changed.count; i++) {
+            TARN_TRY(write_entry(op, op->changed.items[i], state, err));
         }
     }
     drop_changed(op);
@@ -463,8 +450,9 @@ static tarn_status restore_rows(top_n_op *op, tarn_state_reader *state, tarn_are
         TARN_TRY(restore_row(op, key, value, arena, err));
     }
     TARN_TRY(update_shown(op, NULL, err));
-    for (size_t i = 0; i < op->changed_count; i++) {
-        op->changed[i]->is_stored = op->changed[i]->count != 0;
+    for (size_t i = 0; i < op->changed.count; i++) {
+        ordered_entry *entry = op->changed.items[i];
+        entry->is_stored = entry->count != 0;
     }
     drop_changed(op);
     forget_empty(op);
@@ -567,5 +555,6 @@ tarn_status op_build_top_n(op_builder *builder, const tarn_plan *plan, tarn_node
         top_n_free(op);
         return status;
     }
-    return op_builder_add(builder, &op->base, &top_n_ops, op, &input, 1, 0, ret_node, err);
+    op_parts inputs = op_one_part(input);
+    return op_builder_add(builder, &op->base, &top_n_ops, &inputs, 0, ret_node, err);
 }
