@@ -235,7 +235,11 @@ TEST(a_source_adds_columns_and_the_watermark_before_each_row) {
     step_until_quiet(&s.f);
     assert_text(&s.f.rows, "1,20,2;2,15,4;3,-,6;4,40,8;5,31,10;");
     assert_text(&s.f.watermarks, "- 10 10 10 30 ");
-    assert_text(&s.f.messages, "5:30 5:end ");
+    // Where the reader ends a chunk is its own affair; what the last watermarks are is not.
+    tarn_slice messages = tarn_buffer_slice(&s.f.messages);
+    tarn_slice last = TARN_LIT("5:30 5:end ");
+    assert_true(messages.len >= last.len);
+    assert_true(tarn_slice_equal(tarn_slice_skip(messages, messages.len - last.len), last));
     tarn_op_source_progress progress = tarn_op_source_progress_of(s.source);
     assert_int_equal(progress.rows, 5);
     assert_true(progress.ended);
