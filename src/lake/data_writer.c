@@ -3,6 +3,9 @@
 #include "base/alloc.h"
 #include "lake/stats.h"
 
+// As many rows as a slice of a scan has: tasks then share a large file evenly.
+#define ROW_GROUP_ROWS ((uint64_t)256 << 10)
+
 // Bounds of keys are kept longer than those of values, as Paimon does.
 #define KEY_STATS_LENGTH 128
 
@@ -87,6 +90,7 @@ static tarn_status start_parquet(lake_data_writer *writer, tarn_error *err) {
         .level = schema->options.file_codec == TARN_CODEC_ZSTD ? schema->options.zstd_level : 0,
         .columns = columns,
         .root_name = TARN_LIT("paimon_schema"),
+        .row_group_rows = ROW_GROUP_ROWS,
     };
     tarn_schema file_schema = {fields, count};
     return tarn_parquet_writer_new(writer->table->alloc, &file_schema, &options, writer->out,
