@@ -299,8 +299,8 @@ tarn_status tarn_table_create(tarn_store *store, tarn_slice path,
     if (status == TARN_OK && existing >= 0) {
         status = tarn_fail(err, TARN_CONFLICT, "it exists already");
     }
-    // Without a schema it is no table: versions that lie there are left from a drop that did not come
-    // to its end, and must not be the new one's.
+    // Without a schema it is no table: versions that lie there are left from a drop that did not
+    // come to its end, and must not be the new one's.
     tarn_slice versions;
     if (status == TARN_OK &&
         !tarn_arena_printf(&arena, &versions, TARN_SLICE_FMT "/snapshot", TARN_SLICE_ARG(path))) {

@@ -1,8 +1,8 @@
 // join.c - hash joins: a left-deep chain of joins and stateless steps in one operator.
 //
 // Inputs are the right sides, from the lowest join upwards, and last the left input. A query reads
-// the right sides first. In a view both sides go on for ever; docs/decisions/0005-streaming-join.md says
-// how the output stays exact and when the left side needs to be kept or read again.
+// the right sides first. In a view both sides go on for ever; docs/decisions/0005-streaming-join.md
+// says how the output stays exact and when the left side needs to be kept or read again.
 //
 // State: stage, side ('r' or 'l') and a row: how many copies; 'm': how many left rows came so far.
 #include "op/join_internal.h"

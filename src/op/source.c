@@ -307,8 +307,7 @@ static tarn_status replay_rows(source_columns *columns, tarn_source_reader *read
         tarn_arena_clear(arena);
         tarn_chunk complete;
         TARN_TRY(complete_chunk(columns, chunk, arena, &complete, err));
-        TARN_TRY(
-            add_watermarks(columns->options.relation, &latest_us, arena, &complete, err));
+        TARN_TRY(add_watermarks(columns->options.relation, &latest_us, arena, &complete, err));
         if (complete.row_count > row_limit) complete.row_count = (size_t)row_limit;
         row_limit -= complete.row_count;
         TARN_TRY(row(context, &complete, err));

@@ -239,8 +239,8 @@ tarn_status wh_checkpoint_commit(tarn_warehouse *warehouse, wh_graph *graph, uin
         tarn_buffer_clear(&inputs);
         status = wh_graph_inputs_json(graph, i, &inputs, err);
         if (status == TARN_OK) {
-            status = commit_prepared(wh_graph_prepared(graph, i), epoch,
-                                     tarn_buffer_slice(&inputs), &version, err);
+            status = commit_prepared(wh_graph_prepared(graph, i), epoch, tarn_buffer_slice(&inputs),
+                                     &version, err);
         }
         if (status == TARN_OK) wh_graph_set_version(graph, i, version);
     }

@@ -147,7 +147,8 @@ static tarn_status view_key(const wh_object *object, tarn_arena *arena, tarn_sch
     return TARN_OK;
 }
 
-// No definition speaks of a view's table that is there already: a CREATE or DROP has failed halfway.
+// No definition speaks of a view's table that is there already: a CREATE or DROP has failed
+// halfway.
 static tarn_status clear_leftover(tarn_warehouse *warehouse, tarn_slice path, tarn_error *err) {
     bool exists = false;
     TARN_TRY(tarn_table_exists(warehouse->store, path, &exists, err));
@@ -654,7 +655,8 @@ static tarn_status drop_named(tarn_warehouse *warehouse, const tarn_statement *s
 
 tarn_status wh_drop(tarn_warehouse *warehouse, const tarn_statement *statement, tarn_error *err) {
     tarn_mutex_lock(warehouse->ddl_lock);
-    tarn_mutex_lock(warehouse->write_lock); // before the views stop: a long INSERT goes on with them
+    tarn_mutex_lock(
+        warehouse->write_lock); // before the views stop: a long INSERT goes on with them
     tarn_status status = wh_engine_quiesce(warehouse, err);
     for (size_t i = 0; i < statement->drop.name_count && status == TARN_OK; i++) {
         status = drop_named(warehouse, statement, statement->drop.names[i], err);

@@ -93,8 +93,7 @@ static tarn_status table_leaf_poll(void *self, tarn_output *output, tarn_poll *r
         tarn_table_scan_options options = {.snapshot_id = newest,
                                            .mode = TARN_SCAN_CHANGES,
                                            .after_snapshot_id = leaf->consumed_id};
-        TARN_TRY(
-            scan_table(leaf->object->table, &options, leaf->alloc, emit_rows, output, err));
+        TARN_TRY(scan_table(leaf->object->table, &options, leaf->alloc, emit_rows, output, err));
         leaf->consumed_id = newest;
         atomic_store_explicit(&leaf->seen_id, newest, memory_order_relaxed);
     }
@@ -206,9 +205,17 @@ static tarn_status get_leaf(wh_graph *graph, wh_object *object, graph_leaf **ret
     leaf->object = object;
     leaf->next = graph->leaves;
     graph->leaves = leaf;
+    tarn_status status =
+        is_table ? add_table_leaf(graph, leaf, name, err) : add_source_leaf(graph, leaf, name, err);
+    if (status != TARN_OK) {
+        // Whoever asks again (a join asks for a replay first, and goes on without) must not find
+        // half a leaf.
+        graph->leaves = leaf->next;
+        wh_dead_letters_close(&leaf->letters);
+        return status;
+    }
     *ret_leaf = leaf;
-    return is_table ? add_table_leaf(graph, leaf, name, err)
-                    : add_source_leaf(graph, leaf, name, err);
+    return TARN_OK;
 }
 
 // ---- backfill: an input's past, then its present ----
@@ -502,8 +509,8 @@ static tarn_status add_views(wh_graph *graph, tarn_error *err) {
         wh_object_ref(object);
         view->object = object;
         view->graph = graph;
-        view->prepared = (wh_prepared){
-            .owner = object, .table = object, .committable = {.alloc = graph->alloc}};
+        view->prepared =
+            (wh_prepared){.owner = object, .table = object, .committable = {.alloc = graph->alloc}};
         status = find_version(view, err);
         if (status == TARN_OK) status = add_view(graph, view, err);
         if (status != TARN_OK) {
@@ -634,8 +641,8 @@ uint64_t wh_graph_progress_number(wh_graph *graph) {
             uint64_t ended = progress.ended ? 1 : 0; // the end closes windows: also news
             number += mix_progress(leaf, progress.rows * 2 + ended);
         } else {
-            number += mix_progress(leaf, (uint64_t)atomic_load_explicit(&leaf->table->seen_id,
-                                                                        memory_order_relaxed));
+            number += mix_progress(
+                leaf, (uint64_t)atomic_load_explicit(&leaf->table->seen_id, memory_order_relaxed));
         }
     }
     return number >> 1;

@@ -12,10 +12,10 @@
 //     define.c         CREATE, DROP
 //     system.c         tables of the schemas tarn and information_schema
 //
-// Lock order: `ddl_lock` (TARN_LOCK_WAREHOUSE: definitions change one after the other), `write_lock`
-// (TARN_LOCK_WRITER: statements write tables one after the other, and none writes to a table that is
-// being dropped), the catalog's (TARN_LOCK_CATALOG: objects), the engine's (TARN_LOCK_JOB). The last
-// two are never held during I/O.
+// Lock order: `ddl_lock` (TARN_LOCK_WAREHOUSE: definitions change one after the other),
+// `write_lock` (TARN_LOCK_WRITER: statements write tables one after the other, and none writes to a
+// table that is being dropped), the catalog's (TARN_LOCK_CATALOG: objects), the engine's
+// (TARN_LOCK_JOB). The last two are never held during I/O.
 #ifndef TARN_WAREHOUSE_INTERNAL_H
 #define TARN_WAREHOUSE_INTERNAL_H
 
@@ -122,8 +122,8 @@ typedef struct wh_engine {
     uint64_t flush_done;
     wh_engine_state state;
     tarn_error error;
-    int64_t retry_at_ns; // when a failed start is tried again; INT64_MAX: never by itself
-    int64_t retry_ms;    // the delay before it; 0: nothing has failed lately
+    int64_t retry_at_ns;      // when a failed start is tried again; INT64_MAX: never by itself
+    int64_t retry_ms;         // the delay before it; 0: nothing has failed lately
     uint64_t committed_epoch; // all views have this epoch's version on disk
     tarn_buffer state_bytes;  // of the completed epoch, until it is persisted
     uint64_t completed_epoch;
@@ -151,7 +151,7 @@ struct tarn_warehouse {
     tarn_mutex *catalog_lock; // guards objects
     wh_object_list objects;
     const tarn_relation *system_relations; // immutable
-    tarn_mutex *write_lock; // one statement writes or drops tables at a time
+    tarn_mutex *write_lock;                // one statement writes or drops tables at a time
 
     wh_engine engine;
 };
@@ -293,8 +293,8 @@ struct tarn_result {
     uint64_t epoch;
     struct wh_table_version *table_versions; // of the epoch; in the arena
     tarn_flow *flow;                         // a running query
-    wh_scan_leaf *scans;      // its table scans, in the arena
-    tarn_chunk_builder *rows; // rows that are there already (SHOW, EXPLAIN)
+    wh_scan_leaf *scans;                     // its table scans, in the arena
+    tarn_chunk_builder *rows;                // rows that are there already (SHOW, EXPLAIN)
     bool rows_taken;
     struct wh_node_note *notes; // EXPLAIN ANALYZE
 };

@@ -47,8 +47,8 @@ static int64_t epoch_of(const tarn_snapshot *snapshot) {
     return text.len == 0 ? -1 : epoch;
 }
 
-// The newest version that reflects no more than `epoch`; 0: there is none. Versions without an epoch
-// (compactions) change no rows: they count for the epoch before them.
+// The newest version that reflects no more than `epoch`; 0: there is none. Versions without an
+// epoch (compactions) change no rows: they count for the epoch before them.
 static tarn_status version_at_epoch(wh_object *object, uint64_t epoch, tarn_arena *arena,
                                     int64_t *ret_id, tarn_error *err) {
     tarn_snapshot snapshot;
