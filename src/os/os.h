@@ -43,6 +43,7 @@ typedef enum tarn_open_mode {
     TARN_OPEN_READ,
     TARN_OPEN_CREATE, // write only, starts empty; TARN_CONFLICT when the name exists
     TARN_OPEN_APPEND, // write only, at the end; created when absent
+    TARN_OPEN_UPDATE, // read, and write at any place; created when absent
     // For the files of people, not for the warehouse's own:
     TARN_OPEN_PRIVATE,  // as APPEND; when it creates the file, only its owner may read it
     TARN_OPEN_TRUNCATE, // write only, starts empty, in place: what the name held is lost at once
@@ -61,9 +62,61 @@ TARN_MUST_USE tarn_status tarn_file_append(tarn_file *file, tarn_slice bytes, ta
 TARN_MUST_USE tarn_status tarn_file_sync(tarn_file *file, tarn_error *err);
 TARN_MUST_USE tarn_status tarn_file_size(tarn_file *file, uint64_t *ret_bytes, tarn_error *err);
 
+// Writes all of `bytes` at `offset`, inside the file or at its end, or beyond it (zeros between).
+// Only for files opened with TARN_OPEN_UPDATE. Failures as for append.
+TARN_MUST_USE tarn_status tarn_file_write_at(tarn_file *file, uint64_t offset, tarn_slice bytes,
+                                             tarn_error *err);
+// Makes the file `size_bytes` long: shorter, or longer with zeros for which the disk has room, so
+// that writing there later cannot run out of space. Only with TARN_OPEN_UPDATE.
+TARN_MUST_USE tarn_status tarn_file_resize(tarn_file *file, uint64_t size_bytes, tarn_error *err);
+
 // Releases the file, whatever it returns. A writer must look at the result: a failed close may be
 // a failed write. Accepts NULL.
 tarn_status tarn_file_close(tarn_file *file, tarn_error *err);
+
+// ---- files in memory ----
+
+// A file as an array of bytes. In a map for writing a store becomes part of the file with
+// tarn_map_wrote, after which it survives the end of the process, and durable with tarn_map_sync.
+// A map for reading shows the file as it was when it was mapped; whether later changes show is not
+// said. An input/output error while a mapped byte is touched ends the process (SIGBUS), as does
+// touching what somebody cut off: files that are mapped are never made shorter.
+typedef struct tarn_map {
+    uint8_t *data;
+    size_t len;
+    // private to os/
+    tarn_os *os;
+    intptr_t handle;
+    bool is_reported; // the implementation wants to be told of each store
+    bool is_writable;
+    bool has_failed;
+} tarn_map;
+
+// Maps the whole file for reading. `data` is NULL when it is empty.
+TARN_MUST_USE tarn_status tarn_map_open(tarn_os *os, tarn_slice path, tarn_map *ret_map,
+                                        tarn_error *err);
+// Maps the file for reading and writing, created when absent and made `len` bytes long (> 0) as by
+// tarn_file_resize when it is shorter. Never makes it shorter: then its beginning is mapped.
+TARN_MUST_USE tarn_status tarn_map_create(tarn_os *os, tarn_slice path, size_t len,
+                                          tarn_map *ret_map, tarn_error *err);
+void os_map_wrote(tarn_map *map, size_t offset, size_t len); // for the function below
+// Says that the caller has stored `len` bytes at `offset`. Stores of several threads into parts of
+// their own are reported by each. Costs nothing on the real system.
+static inline void tarn_map_wrote(tarn_map *map, size_t offset, size_t len) {
+    if (map->is_reported) os_map_wrote(map, offset, len);
+}
+// Makes what was reported in [offset, offset + len) durable, and the file's size. After a failure
+// every later sync of the map fails too.
+TARN_MUST_USE tarn_status tarn_map_sync(tarn_map *map, size_t offset, size_t len, tarn_error *err);
+// How the map will be read: a hint.
+typedef enum tarn_map_advice {
+    TARN_MAP_NORMAL,
+    TARN_MAP_RANDOM,
+    TARN_MAP_SEQUENTIAL,
+    TARN_MAP_WILL_NEED,
+} tarn_map_advice;
+void tarn_map_advise(const tarn_map *map, size_t offset, size_t len, tarn_map_advice advice);
+void tarn_map_close(tarn_map *map); // of what was stored, nothing is lost; accepts a zeroed one
 
 // ---- names ----
 
@@ -93,6 +146,9 @@ TARN_MUST_USE tarn_status tarn_os_rename(tarn_os *os, tarn_slice from, tarn_slic
 // unlink).
 TARN_MUST_USE tarn_status tarn_os_rename_exclusive(tarn_os *os, tarn_slice from, tarn_slice to,
                                                    tarn_error *err);
+// A second name for a file that is never changed. TARN_CONFLICT when `to` exists.
+TARN_MUST_USE tarn_status tarn_os_link(tarn_os *os, tarn_slice from, tarn_slice to,
+                                       tarn_error *err);
 // A missing name is fine. Directories must be empty.
 TARN_MUST_USE tarn_status tarn_os_remove(tarn_os *os, tarn_slice path, tarn_error *err);
 // Removes a directory and all below it; a missing one is fine. Not atomic.
