@@ -14,6 +14,8 @@
 #define SETTLE_MS 100
 // After an open the views wait a little longer: a process that asks one question is gone by then.
 #define OPEN_SETTLE_MS 1000
+// How often a wait looks around.
+#define WAIT_MS 20
 // How long a flow may have failed before somebody looks, when epochs are rare.
 #define LOOK_MS 500
 // When a failed start is tried again: after the first delay, then after twice as long each time.
@@ -78,17 +80,24 @@ static tarn_status request(tarn_warehouse *warehouse, uint64_t epoch, bool is_fu
     return TARN_OK;
 }
 
+// When a close or DROP waits, an operator that is deep in its work has only `patience_ms` left to
+// let the barrier pass: what is given up then is done again from the last epoch.
 static tarn_status await_epoch(tarn_warehouse *warehouse, uint64_t epoch, tarn_error *err) {
     wh_engine *engine = &warehouse->engine;
-    for (;;) {
+    int64_t wait_ms = WAIT_MS;
+    if (wait_ms > warehouse->options.patience_ms) wait_ms = warehouse->options.patience_ms;
+    for (int64_t hurried_ms = 0; hurried_ms < warehouse->options.patience_ms;) {
         tarn_mutex_lock(engine->lock);
+        bool timed_out = engine->completed_epoch != epoch &&
+                         !tarn_cond_wait_ms(engine->changed, engine->lock, wait_ms);
         bool complete = engine->completed_epoch == epoch;
-        if (!complete) (void)tarn_cond_wait_ms(engine->changed, engine->lock, 20);
-        complete = engine->completed_epoch == epoch;
+        if (timed_out && (engine->stopping || engine->quiesce)) hurried_ms += wait_ms;
         tarn_mutex_unlock(engine->lock);
         if (complete) return TARN_OK;
         TARN_TRY(flow_failure(warehouse, err));
     }
+    engine->given_up = true;
+    return tarn_fail(err, TARN_CANCELLED, "the views are too busy for a last checkpoint");
 }
 
 static tarn_status commit_epoch(tarn_warehouse *warehouse, uint64_t epoch, bool is_full,
@@ -208,10 +217,12 @@ static void stop_graph(tarn_warehouse *warehouse) {
     wh_engine *engine = &warehouse->engine;
     tarn_error error = {0};
     if (engine->graph == NULL) return;
-    if (has_news(warehouse) && run_epoch(warehouse, &error) != TARN_OK) {
+    if (!engine->given_up && has_news(warehouse) && run_epoch(warehouse, &error) != TARN_OK &&
+        !engine->given_up) {
         fail_jobs(warehouse, &error);
         return;
     }
+    engine->given_up = false;
     tarn_mutex_lock(engine->lock);
     wh_graph *graph = engine->graph;
     engine->graph = NULL;
@@ -276,7 +287,8 @@ static void advance(tarn_warehouse *warehouse) {
     if (engine->graph == NULL) return;
     tarn_status status = flow_failure(warehouse, &error);
     if (status == TARN_OK && has_news(warehouse)) status = run_epoch(warehouse, &error);
-    if (status != TARN_OK) fail_jobs(warehouse, &error);
+    // What was given up is not broken: who asked for it stops the flow next.
+    if (status != TARN_OK && !engine->given_up) fail_jobs(warehouse, &error);
 }
 
 // Sources that never end are flushed once they have nothing to deliver; meanwhile epochs go on.

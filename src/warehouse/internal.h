@@ -133,6 +133,7 @@ typedef struct wh_engine {
     // the engine thread's own
     wh_chain chain;
     uint64_t progress_at_barrier; // to see whether anything is new since
+    bool given_up;                // the epoch under way, for a close or DROP that waits
 } wh_engine;
 
 struct tarn_warehouse {

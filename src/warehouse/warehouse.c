@@ -4,6 +4,7 @@
 
 #define DEFAULT_MEMORY_BYTES  ((size_t)4 << 30)
 #define DEFAULT_CHECKPOINT_MS 1000
+#define DEFAULT_PATIENCE_MS   5000
 
 static tarn_status take_lock(tarn_warehouse *warehouse, tarn_error *err) {
     tarn_slice path;
@@ -62,6 +63,7 @@ static void set_options(tarn_warehouse *warehouse, const tarn_warehouse_options 
     if (set->memory_limit_bytes == 0) set->memory_limit_bytes = DEFAULT_MEMORY_BYTES;
     if (set->thread_count == 0) set->thread_count = tarn_os_cpu_count(warehouse->os);
     if (set->checkpoint_interval_ms == 0) set->checkpoint_interval_ms = DEFAULT_CHECKPOINT_MS;
+    if (set->patience_ms == 0) set->patience_ms = DEFAULT_PATIENCE_MS;
     atomic_init(&warehouse->checkpoint_interval_ms, set->checkpoint_interval_ms);
 }
 

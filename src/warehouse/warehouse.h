@@ -35,6 +35,9 @@ typedef struct tarn_warehouse_options {
     size_t memory_limit_bytes;      // for queries, jobs and buffers together; 0: 4 GiB
     size_t thread_count;            // workers of the jobs, and of a query; 0: one per CPU
     int64_t checkpoint_interval_ms; // 0: 1000
+    // How long a close or DROP waits for views that are deep in their work, to keep that work in a
+    // last checkpoint; what is given up is done again from the one before. 0: 5000
+    int64_t patience_ms;
 } tarn_warehouse_options;
 
 // Creates the directory when it is absent. Finishes what a crash interrupted and starts the views.
@@ -42,7 +45,8 @@ TARN_MUST_USE tarn_status tarn_warehouse_open(tarn_os *os, const tarn_alloc *all
                                               tarn_slice directory,
                                               const tarn_warehouse_options *options,
                                               tarn_warehouse **ret_warehouse, tarn_error *err);
-// Takes a last checkpoint (unless a job has failed) and stops the views. Sessions are freed before.
+// Takes a last checkpoint (unless a job has failed, or is too busy for it) and stops the views.
+// Sessions are freed before.
 void tarn_warehouse_close(tarn_warehouse *warehouse);                 // accepts NULL
 tarn_slice tarn_warehouse_directory(const tarn_warehouse *warehouse); // absolute
 
