@@ -183,36 +183,41 @@ static void split_path(tarn_slice path, tarn_slice *ret_directory, tarn_slice *r
     }
 }
 
-static tarn_status find_files(finder *find, tarn_slice path, tarn_error *err) {
+// Only `path` may be a pattern: the base is the name of one directory, whatever is in it.
+static tarn_status find_files(finder *find, tarn_slice base, tarn_slice path, tarn_error *err) {
     tarn_slice rest;
+    tarn_slice full = path;
     split_path(path, &find->root, &rest);
+    if (path.data[0] != '/' && base.len > 0) {
+        TARN_TRY(join_path(find, base, find->root, &find->root, err));
+        TARN_TRY(join_path(find, base, path, &full, err));
+    }
     if (find->root.len == 0) find->root = TARN_LIT(".");
     if (is_pattern(rest)) return expand(find, (tarn_slice){0}, rest, err);
     tarn_file_info info;
-    TARN_TRY(tarn_os_stat(find->os, path, &info, err));
+    TARN_TRY(tarn_os_stat(find->os, full, &info, err));
     if (!info.exists) {
         tarn_status status =
             tarn_fail(err, TARN_INVALID, "there is no file or directory '" TARN_SLICE_FMT "'",
-                      TARN_SLICE_ARG(path));
+                      TARN_SLICE_ARG(full));
         tarn_error_locate(err, "58P01", 0);
         return status;
     }
     if (!info.is_directory) return add_file(find, rest, info.size_bytes, err);
-    find->root = path;
+    find->root = full;
     return list_directory(find, err);
 }
 
 tarn_status file_list_find(tarn_os *os, tarn_slice base_directory, tarn_slice path,
                            tarn_arena *arena, file_list *ret_list, tarn_error *err) {
     finder find = {.os = os, .arena = arena};
-    tarn_slice full = path;
-    if (path.data[0] != '/' && base_directory.len > 0) {
-        TARN_TRY(join_path(&find, base_directory, path, &full, err));
-    }
-    TARN_TRY(find_files(&find, full, err));
+    TARN_TRY(find_files(&find, base_directory, path, err));
     if (find.count == 0) {
+        bool is_relative = path.data[0] != '/' && base_directory.len > 0;
         tarn_status status =
-            tarn_fail(err, TARN_INVALID, "no file fits '" TARN_SLICE_FMT "'", TARN_SLICE_ARG(path));
+            tarn_fail(err, TARN_INVALID, "no file fits '" TARN_SLICE_FMT "'%s" TARN_SLICE_FMT,
+                      TARN_SLICE_ARG(path), is_relative ? " below " : "",
+                      TARN_SLICE_ARG(is_relative ? base_directory : (tarn_slice){0}));
         tarn_error_locate(err, "58P01", 0);
         return status;
     }

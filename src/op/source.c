@@ -9,6 +9,15 @@
 
 #include "op/op_internal.h"
 
+// Connectors know files, people know sources by their names.
+static tarn_status name_source(const tarn_op_source_options *options, tarn_status status,
+                               tarn_error *err) {
+    if (status == TARN_OK || status == TARN_CANCELLED || status == TARN_NO_MEMORY) return status;
+    tarn_error_prefix(err,
+                      "source \"" TARN_SLICE_FMT "\": ", TARN_SLICE_ARG(options->relation->name));
+    return status;
+}
+
 // ---- the relation's columns from the connector's ----
 
 typedef struct source_columns {
@@ -180,8 +189,9 @@ static tarn_status source_poll(void *self, tarn_output *output, tarn_poll *ret_p
     tarn_op_source *op = self;
     const tarn_chunk *chunk = NULL;
     tarn_poll poll = TARN_POLL_END;
-    TARN_TRY(op_blame(&op->base,
-                      op->columns.options.connector->next(op->reader, &chunk, &poll, err), err));
+    const tarn_op_source_options *options = &op->columns.options;
+    tarn_status status = options->connector->next(op->reader, &chunk, &poll, err);
+    TARN_TRY(op_blame(&op->base, name_source(options, status, err), err));
     if (chunk != NULL && tarn_chunk_count(chunk) > 0) {
         TARN_TRY(op_blame(&op->base, deliver(op, chunk, output, err), err));
     } else {
@@ -236,7 +246,8 @@ static tarn_status source_restore(void *self, tarn_state_reader *state, tarn_err
     }
     atomic_store_explicit(&op->rows, (uint64_t)rows, memory_order_relaxed);
     atomic_store_explicit(&op->barrier_rows, (uint64_t)rows, memory_order_relaxed);
-    return op->columns.options.connector->seek(op->reader, value, err);
+    const tarn_op_source_options *options = &op->columns.options;
+    return name_source(options, options->connector->seek(op->reader, value, err), err);
 }
 
 static const tarn_source_ops source_ops = {
@@ -255,6 +266,7 @@ tarn_status tarn_op_add_source(tarn_flow *flow, tarn_slice name,
     if (status == TARN_OK) {
         status =
             options->connector->open(options->os, options->alloc, options->spec, &op->reader, err);
+        status = name_source(options, status, err);
     }
     if (status != TARN_OK) {
         source_free(op);
@@ -301,7 +313,8 @@ static tarn_status replay_rows(source_columns *columns, tarn_source_reader *read
     while (row_limit > 0) {
         const tarn_chunk *chunk = NULL;
         tarn_poll poll = TARN_POLL_END;
-        TARN_TRY(columns->options.connector->next(reader, &chunk, &poll, err));
+        tarn_status status = columns->options.connector->next(reader, &chunk, &poll, err);
+        TARN_TRY(name_source(&columns->options, status, err));
         if (chunk == NULL && poll != TARN_POLL_MORE) return TARN_OK;
         if (chunk == NULL || chunk->row_count == 0) continue;
         tarn_arena_clear(arena);
@@ -328,6 +341,7 @@ tarn_status tarn_op_replay_source(const tarn_op_source_options *options, uint64_
     tarn_status status = init_columns(&columns, options, &arena, err);
     if (status != TARN_OK) goto out;
     status = options->connector->open(options->os, options->alloc, options->spec, &reader, err);
+    status = name_source(options, status, err);
     if (status != TARN_OK) goto out;
     if (options->bad != NULL) options->connector->set_dead_letter(reader, ignore_bad, NULL);
     status = replay_rows(&columns, reader, row_limit, &batch_arena, row, context, err);

@@ -309,6 +309,10 @@ static json_t *object_json(const wh_object *object) {
     failed |= json_object_set_new(entry, "name", text_json(object->relation.name));
     failed |= json_object_set_new(entry, "sql", text_json(object->sql));
     failed |= json_object_set_new(entry, "id", text_json(object->id));
+    tarn_slice directory = object->spec.base_directory;
+    if (directory.len > 0) {
+        failed |= json_object_set_new(entry, "directory", text_json(directory));
+    }
     if (failed == 0) return entry;
     json_decref(entry);
     return NULL;
@@ -348,19 +352,21 @@ static tarn_slice member(const json_t *entry, const char *key) {
     return (tarn_slice){(const uint8_t *)json_string_value(text), json_string_length(text)};
 }
 
-static tarn_status load_source(tarn_warehouse *warehouse, tarn_slice sql, tarn_slice id,
-                               tarn_error *err) {
+static tarn_status load_source(tarn_warehouse *warehouse, const json_t *entry, tarn_error *err) {
     tarn_arena arena;
     tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
     wh_binding binding = {.warehouse = warehouse, .arena = &arena};
     tarn_catalog_reader reader = wh_binding_reader(&binding);
     const tarn_statement *statement = NULL;
     wh_object *object = NULL;
-    tarn_status status = tarn_sql_prepare(sql, &reader, &arena, &statement, err);
+    tarn_status status = tarn_sql_prepare(member(entry, "sql"), &reader, &arena, &statement, err);
     if (status == TARN_OK && statement->kind != TARN_STATEMENT_CREATE_SOURCE) {
         status = tarn_fail(err, TARN_CORRUPT, "it is not a CREATE SOURCE statement");
     }
-    if (status == TARN_OK) status = wh_define_source(warehouse, statement, id, &object, err);
+    if (status == TARN_OK) {
+        status = wh_define_source(warehouse, statement, member(entry, "id"),
+                                  member(entry, "directory"), &object, err);
+    }
     if (status == TARN_OK) status = wh_catalog_add(warehouse, object, err);
     wh_binding_release(&binding);
     tarn_arena_reset(&arena);
@@ -370,13 +376,13 @@ static tarn_status load_source(tarn_warehouse *warehouse, tarn_slice sql, tarn_s
 static tarn_status load_entry(tarn_warehouse *warehouse, const json_t *entry, tarn_error *err) {
     tarn_slice kind = member(entry, "kind");
     tarn_slice name = member(entry, "name");
-    tarn_slice sql = member(entry, "sql");
     tarn_status status;
     if (tarn_slice_equal(kind, TARN_LIT("source"))) {
-        status = load_source(warehouse, sql, member(entry, "id"), err);
+        status = load_source(warehouse, entry, err);
     } else if (tarn_slice_equal(kind, TARN_LIT("view"))) {
         wh_object *object = NULL;
-        status = wh_define_view(warehouse, sql, member(entry, "id"), false, &object, err);
+        status = wh_define_view(warehouse, member(entry, "sql"), member(entry, "id"), false,
+                                &object, err);
         if (status == TARN_OK) status = wh_catalog_add(warehouse, object, err);
     } else {
         status = tarn_fail(err, TARN_CORRUPT, "it is of an unknown kind");

@@ -74,8 +74,11 @@ static tarn_status bind_source(tarn_warehouse *warehouse, wh_object *object, tar
 }
 
 static tarn_status fill_source(tarn_warehouse *warehouse, const tarn_statement *statement,
-                               wh_object *object, tarn_error *err) {
-    if (!tarn_arena_copy(&object->arena, statement->text, &object->sql)) return wh_no_memory(err);
+                               tarn_slice directory, wh_object *object, tarn_error *err) {
+    if (!tarn_arena_copy(&object->arena, statement->text, &object->sql) ||
+        !tarn_arena_copy(&object->arena, directory, &object->spec.base_directory)) {
+        return wh_no_memory(err);
+    }
     TARN_TRY(bind_source(warehouse, object, err));
     TARN_TRY(find_connector(statement, &object->connector, err));
     tarn_connector_option *options = NULL;
@@ -84,17 +87,16 @@ static tarn_status fill_source(tarn_warehouse *warehouse, const tarn_statement *
                           err));
     object->spec.options = options;
     object->spec.option_count = option_count;
-    // Relative paths start where the program was started, as COPY's do.
-    object->spec.base_directory = (tarn_slice){0};
     return stored_columns(object, err);
 }
 
 tarn_status wh_define_source(tarn_warehouse *warehouse, const tarn_statement *statement,
-                             tarn_slice id, wh_object **ret_object, tarn_error *err) {
+                             tarn_slice id, tarn_slice directory, wh_object **ret_object,
+                             tarn_error *err) {
     wh_object *object = NULL;
     TARN_TRY(wh_object_new(warehouse, TARN_RELATION_SOURCE, statement->create_source.name, id,
                            &object, err));
-    tarn_status status = fill_source(warehouse, statement, object, err);
+    tarn_status status = fill_source(warehouse, statement, directory, object, err);
     if (status != TARN_OK) {
         wh_object_unref(object);
         return status;
@@ -111,6 +113,27 @@ bool wh_source_keeps_dead_letters(const wh_object *source) {
         }
     }
     return false;
+}
+
+// Asks the outside whether the source can be read.
+static tarn_status check_source(tarn_warehouse *warehouse, const wh_object *source,
+                                tarn_error *err) {
+    tarn_status status =
+        source->connector->validate(warehouse->os, warehouse->alloc, &source->spec, err);
+    if (status != TARN_OK) {
+        tarn_error_prefix(err,
+                          "source \"" TARN_SLICE_FMT "\": ", TARN_SLICE_ARG(source->relation.name));
+    }
+    return status;
+}
+
+// One source that cannot be read would stop all views: it is told before there is another one.
+static tarn_status check_inputs(tarn_warehouse *warehouse, const wh_object *view, tarn_error *err) {
+    for (size_t i = 0; i < view->input_count; i++) {
+        if (view->inputs[i]->relation.kind != TARN_RELATION_SOURCE) continue;
+        TARN_TRY(check_source(warehouse, view->inputs[i], err));
+    }
+    return TARN_OK;
 }
 
 // ---- views ----
@@ -243,6 +266,7 @@ static tarn_status fill_view(tarn_warehouse *warehouse, tarn_slice sql, bool cre
     if (status == TARN_OK) object->relation.name = statement->create_view.name;
     if (status == TARN_OK) status = describe_view(object, statement, err);
     if (status == TARN_OK) status = adopt_inputs(object, &binding, err);
+    if (status == TARN_OK && create) status = check_inputs(warehouse, object, err);
     if (status == TARN_OK && create) status = create_view_table(warehouse, object, err);
     if (status == TARN_OK) status = wh_object_open_table(warehouse, object, err);
     wh_binding_release(&binding);
@@ -428,6 +452,23 @@ static tarn_status publish(tarn_warehouse *warehouse, wh_object *object, bool *r
     return status;
 }
 
+// Relative paths start where the process is now, once and for all: the warehouse may be opened from
+// elsewhere later.
+static tarn_status define_source_here(tarn_warehouse *warehouse, const tarn_statement *statement,
+                                      wh_object **ret_object, tarn_error *err) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    wh_id id = wh_new_id(warehouse);
+    tarn_slice here;
+    tarn_status status = tarn_os_real_path(warehouse->os, TARN_LIT("."), &arena, &here, err);
+    if (status == TARN_OK) {
+        status = wh_define_source(warehouse, statement, tarn_slice_from_cstr(id.text), here,
+                                  ret_object, err);
+    }
+    tarn_arena_reset(&arena);
+    return status;
+}
+
 static tarn_status create_source_locked(tarn_warehouse *warehouse, const tarn_statement *statement,
                                         bool *ret_created, tarn_error *err) {
     bool exists;
@@ -435,11 +476,9 @@ static tarn_status create_source_locked(tarn_warehouse *warehouse, const tarn_st
                         statement->create_source.if_not_exists, &exists, err));
     *ret_created = !exists;
     if (exists) return TARN_OK;
-    wh_id id = wh_new_id(warehouse);
     wh_object *object = NULL;
-    TARN_TRY(wh_define_source(warehouse, statement, tarn_slice_from_cstr(id.text), &object, err));
-    tarn_status status =
-        object->connector->validate(warehouse->os, warehouse->alloc, &object->spec, err);
+    TARN_TRY(define_source_here(warehouse, statement, &object, err));
+    tarn_status status = check_source(warehouse, object, err);
     if (status != TARN_OK) {
         wh_object_unref(object);
         return status;

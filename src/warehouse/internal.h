@@ -50,7 +50,7 @@ typedef struct wh_object {
     tarn_slice id;
 
     const tarn_connector *connector; // sources
-    tarn_connector_spec spec;
+    tarn_connector_spec spec;        // its base directory is kept in the catalog
 
     const tarn_plan *plan; // views
     bool has_hidden_key;   // its table has one column more: see hidden_key.c
@@ -212,10 +212,11 @@ tarn_status wh_table_path(tarn_slice name, tarn_arena *arena, tarn_slice *ret_pa
 // ---- define.c ----
 
 // From a bound CREATE SOURCE / CREATE MATERIALIZED VIEW to an object (its table is opened, and
-// created when `create` is set).
+// created when `create` is set). Relative paths of a source start in `directory`.
 TARN_MUST_USE tarn_status wh_define_source(tarn_warehouse *warehouse,
                                            const tarn_statement *statement, tarn_slice id,
-                                           wh_object **ret_object, tarn_error *err);
+                                           tarn_slice directory, wh_object **ret_object,
+                                           tarn_error *err);
 TARN_MUST_USE tarn_status wh_define_view(tarn_warehouse *warehouse, tarn_slice sql,
                                          tarn_slice commit_user, bool create,
                                          wh_object **ret_object, tarn_error *err);

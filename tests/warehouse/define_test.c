@@ -1,4 +1,7 @@
 // What CREATE and DROP leave behind, and what they must not.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "tests/warehouse/rig.h"
 
 TEST(definitions_and_rows_are_there_after_reopening) {
@@ -101,6 +104,86 @@ TEST(a_dropped_view_leaves_the_others_running) {
     fails(&r, TARN_INVALID, "does not exist", "SELECT * FROM w");
     rig_reopen(&r);
     assert_rows(&r, "3\n", "SELECT n FROM x");
+    rig_free(&r);
+}
+
+// ---- where sources lie ----
+
+// The process goes to a directory and, at the end of the test, back.
+static void go_to(const char *directory) {
+    assert_int_equal(chdir(directory), 0);
+}
+
+TEST(a_source_is_found_again_from_wherever_the_warehouse_is_opened) {
+    rig r = rig_disk();
+    char home[512];
+    char path[600];
+    assert_non_null(getcwd(home, sizeof home));
+    rig_open(&r);
+    (void)snprintf(path, sizeof path, "%s/in[1]", r.directory); // looks like a pattern
+    assert_int_equal(mkdir(path, 0700), 0);
+    go_to(path);
+    (void)snprintf(path, sizeof path, "%s/in[1]/s.csv", r.directory);
+    rig_write(&r, path, "a\n1\n2\n");
+    ok(&r, "CREATE SOURCE s (a bigint) WITH (connector = 'file', path = 's.csv')");
+    ok(&r, "CREATE SOURCE p (a bigint) WITH (connector = 'file', path = '*.csv')");
+    go_to(home);
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT a FROM s");
+    ok(&r, "FLUSH");
+    assert_rows(&r, "1\n2\n", "SELECT * FROM v");
+    go_to("/");
+    rig_reopen(&r);
+    assert_rows(&r, "1\n2\n", "SELECT * FROM s");
+    assert_rows(&r, "1\n2\n", "SELECT * FROM p");
+    ok(&r, "CREATE MATERIALIZED VIEW w AS SELECT sum(a) AS s FROM p");
+    ok(&r, "FLUSH");
+    assert_rows(&r, "3\n", "SELECT * FROM w");
+    assert_rows(&r, "running\nrunning\n", "SELECT state FROM tarn.jobs");
+    go_to(home);
+    rig_free(&r);
+}
+
+TEST(a_copy_is_read_from_where_the_process_is) {
+    rig r = rig_disk();
+    char home[512];
+    char path[600];
+    assert_non_null(getcwd(home, sizeof home));
+    rig_open(&r);
+    (void)snprintf(path, sizeof path, "%s/c.csv", r.directory);
+    rig_write(&r, path, "7\n");
+    ok(&r, "CREATE TABLE t (a bigint)");
+    fails(&r, TARN_IO, "c.csv", "COPY t FROM 'c.csv' (FORMAT csv)");
+    go_to(r.directory);
+    ok(&r, "COPY t FROM 'c.csv' (FORMAT csv)");
+    go_to(home);
+    assert_rows(&r, "7\n", "SELECT * FROM t");
+    rig_free(&r);
+}
+
+TEST(a_source_that_cannot_be_opened_is_named_with_its_path) {
+    rig r = rig_sim(8);
+    rig_open(&r);
+    fails(&r, TARN_INVALID, "source \"s\": there is no file or directory '/gone.csv'",
+          "CREATE SOURCE s (a bigint) WITH (connector = 'file', path = 'gone.csv')");
+    rig_write(&r, "/s.csv", "a\n1\n");
+    ok(&r, "CREATE SOURCE s (a bigint) WITH (connector = 'file', path = 's.csv')");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT a FROM s");
+    ok(&r, "FLUSH");
+    rig_close(&r);
+    assert_int_equal(tarn_os_remove(r.os, TARN_LIT("/s.csv"), &r.err), TARN_OK);
+    rig_open(&r);
+    static const char told[] = "source \"s\": there is no file or directory '/s.csv'";
+    fails(&r, TARN_INVALID, told, "SELECT * FROM s");
+    fails(&r, TARN_INVALID, told, "CREATE MATERIALIZED VIEW w AS SELECT a + 1 AS b FROM s");
+    assert_rows(&r, "failed\n", "SELECT state FROM tarn.jobs");
+    ok(&r, "SELECT name, error FROM tarn.jobs");
+    assert_non_null(strstr(rig_rows(&r), told));
+    fails(&r, TARN_INVALID, told, "FLUSH");
+    assert_rows(&r, "1\n", "SELECT * FROM v"); // what is there can be read
+    rig_write(&r, "/s.csv", "a\n1\n");
+    ok(&r, "FLUSH");
+    assert_rows(&r, "running\n", "SELECT state FROM tarn.jobs");
+    assert_rows(&r, "1\n", "SELECT * FROM v");
     rig_free(&r);
 }
 
@@ -257,6 +340,9 @@ int main(void) {
         cmocka_unit_test(a_table_made_anew_under_its_name_feeds_views_from_its_start),
         cmocka_unit_test(a_source_made_anew_under_its_name_is_read_from_its_start),
         cmocka_unit_test(a_dropped_view_leaves_the_others_running),
+        cmocka_unit_test(a_source_is_found_again_from_wherever_the_warehouse_is_opened),
+        cmocka_unit_test(a_copy_is_read_from_where_the_process_is),
+        cmocka_unit_test(a_source_that_cannot_be_opened_is_named_with_its_path),
         cmocka_unit_test(statements_that_fail_leave_nothing_behind),
         cmocka_unit_test(create_table_survives_any_failing_write),
         cmocka_unit_test(create_view_survives_any_failing_write),
