@@ -19,6 +19,13 @@
 // Is given one name of a directory at a time. Returns 0 to go on.
 typedef int os_name_visitor(void *context, const char *name);
 
+// What an implementation knows of a map.
+typedef struct os_mapped {
+    uint8_t *data;
+    size_t len;
+    intptr_t handle;
+} os_mapped;
+
 typedef struct os_backend {
     // ---- files ----
     int (*open)(tarn_os *os, const char *path, tarn_open_mode mode, intptr_t *ret_handle);
@@ -28,6 +35,20 @@ typedef struct os_backend {
     int (*sync)(tarn_os *os, intptr_t handle);
     int (*size)(tarn_os *os, intptr_t handle, uint64_t *ret_bytes);
     int (*close)(tarn_os *os, intptr_t handle);
+    // Of files opened with TARN_OPEN_UPDATE. A growth that fails leaves the size as it was.
+    int (*write_at)(tarn_os *os, intptr_t handle, uint64_t offset, tarn_slice bytes);
+    int (*resize)(tarn_os *os, intptr_t handle, uint64_t size_bytes);
+
+    // ---- maps ----
+    // Reading (is_writable false): *ret_data is NULL when the file is empty, `len` is ignored.
+    // Writing: the first `len` bytes of the file, which is created or grown as needed.
+    int (*map)(tarn_os *os, const char *path, bool is_writable, size_t len, os_mapped *ret_mapped);
+    // Told of each store; NULL when the implementation sees them by itself.
+    void (*map_wrote)(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len);
+    int (*map_sync)(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len);
+    void (*map_advise)(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len,
+                       tarn_map_advice advice);
+    void (*unmap)(tarn_os *os, const os_mapped *mapped);
 
     // ---- names ----
     int (*stat)(tarn_os *os, const char *path, tarn_file_info *ret_info); // ENOENT when missing

@@ -24,7 +24,7 @@ struct tarn_file {
     tarn_os *os;
     intptr_t handle;
     file_state state;
-    bool is_writer;
+    tarn_open_mode mode;
     size_t path_len;
     uint8_t path[]; // for messages
 };
@@ -95,7 +95,7 @@ tarn_status tarn_os_open(tarn_os *os, tarn_slice path, tarn_open_mode mode, tarn
     TARN_TRY(os_path_to_cstr(path, text, err));
     tarn_file *file = tarn_alloc_zeroed(&tarn_alloc_libc, 1, sizeof *file + path.len);
     if (file == NULL) return os_fail(err, ENOMEM, "open", path);
-    *file = (tarn_file){.os = os, .is_writer = mode != TARN_OPEN_READ, .path_len = path.len};
+    *file = (tarn_file){.os = os, .mode = mode, .path_len = path.len};
     memcpy(file->path, path.data, path.len);
 
     int code = os->backend->open(os, text, mode, &file->handle);
@@ -113,7 +113,7 @@ tarn_status tarn_os_open(tarn_os *os, tarn_slice path, tarn_open_mode mode, tarn
 
 tarn_status tarn_file_read_at(tarn_file *file, uint64_t offset, uint8_t *bytes, size_t len,
                               size_t *ret_len, tarn_error *err) {
-    tarn_assert(!file->is_writer);
+    tarn_assert(file->mode == TARN_OPEN_READ || file->mode == TARN_OPEN_UPDATE);
     int code = file->os->backend->read_at(file->os, file->handle, offset, bytes, len, ret_len);
     return code == 0 ? TARN_OK : os_fail(err, code, "read", path_of(file));
 }
@@ -125,7 +125,7 @@ static tarn_status refuse_failed(const tarn_file *file, tarn_error *err) {
 }
 
 tarn_status tarn_file_append(tarn_file *file, tarn_slice bytes, tarn_error *err) {
-    tarn_assert(file->is_writer);
+    tarn_assert(file->mode != TARN_OPEN_READ && file->mode != TARN_OPEN_UPDATE);
     if (file->state == FILE_FAILED) return refuse_failed(file, err);
     if (bytes.len == 0) return TARN_OK;
     int code = file->os->backend->append(file->os, file->handle, bytes);
@@ -133,8 +133,33 @@ tarn_status tarn_file_append(tarn_file *file, tarn_slice bytes, tarn_error *err)
     return code == 0 ? TARN_OK : os_fail(err, code, "write", path_of(file));
 }
 
+tarn_status tarn_file_write_at(tarn_file *file, uint64_t offset, tarn_slice bytes,
+                               tarn_error *err) {
+    tarn_assert(file->mode == TARN_OPEN_UPDATE);
+    if (file->state == FILE_FAILED) return refuse_failed(file, err);
+    if (bytes.len == 0) return TARN_OK;
+    uint64_t end;
+    if (__builtin_add_overflow(offset, bytes.len, &end) || end > INT64_MAX) {
+        return os_fail(err, EFBIG, "write", path_of(file));
+    }
+    int code = file->os->backend->write_at(file->os, file->handle, offset, bytes);
+    move_to(file, code == 0 ? FILE_DIRTY : FILE_FAILED);
+    return code == 0 ? TARN_OK : os_fail(err, code, "write", path_of(file));
+}
+
+tarn_status tarn_file_resize(tarn_file *file, uint64_t size_bytes, tarn_error *err) {
+    tarn_assert(file->mode == TARN_OPEN_UPDATE);
+    if (file->state == FILE_FAILED) return refuse_failed(file, err);
+    int code = size_bytes > INT64_MAX
+                   ? EFBIG
+                   : file->os->backend->resize(file->os, file->handle, size_bytes);
+    if (code != 0) return os_fail(err, code, "resize", path_of(file));
+    move_to(file, FILE_DIRTY);
+    return TARN_OK;
+}
+
 tarn_status tarn_file_sync(tarn_file *file, tarn_error *err) {
-    tarn_assert(file->is_writer);
+    tarn_assert(file->mode != TARN_OPEN_READ);
     if (file->state == FILE_FAILED) return refuse_failed(file, err);
     // A clean file is synced too: someone else may have appended to it before it was opened.
     int code = file->os->backend->sync(file->os, file->handle);
@@ -243,6 +268,22 @@ tarn_status tarn_os_rename_exclusive(tarn_os *os, tarn_slice from, tarn_slice to
     }
     if (code == 0) code = os->backend->remove(os, from_text);
     return code == 0 ? TARN_OK : fail_rename(err, code, from, to);
+}
+
+tarn_status tarn_os_link(tarn_os *os, tarn_slice from, tarn_slice to, tarn_error *err) {
+    char from_text[OS_PATH_MAX];
+    char to_text[OS_PATH_MAX];
+    TARN_TRY(os_path_to_cstr(from, from_text, err));
+    TARN_TRY(os_path_to_cstr(to, to_text, err));
+    int code = os->backend->link(os, from_text, to_text);
+    if (code == 0) return TARN_OK;
+    if (code == EEXIST) {
+        return tarn_fail(err, TARN_CONFLICT, "'" TARN_SLICE_FMT "' exists already",
+                         TARN_SLICE_ARG(to));
+    }
+    tarn_status status = os_fail(err, code, "link", from);
+    tarn_error_prefix(err, "'" TARN_SLICE_FMT "': ", TARN_SLICE_ARG(to));
+    return status;
 }
 
 tarn_status tarn_os_remove(tarn_os *os, tarn_slice path, tarn_error *err) {

@@ -67,7 +67,8 @@ TARN_MUST_USE tarn_status tarn_file_size(tarn_file *file, uint64_t *ret_bytes, t
 TARN_MUST_USE tarn_status tarn_file_write_at(tarn_file *file, uint64_t offset, tarn_slice bytes,
                                              tarn_error *err);
 // Makes the file `size_bytes` long: shorter, or longer with zeros for which the disk has room, so
-// that writing there later cannot run out of space. Only with TARN_OPEN_UPDATE.
+// that writing there later cannot run out of space. Only with TARN_OPEN_UPDATE. When it cannot
+// grow, the file stays as it was and usable.
 TARN_MUST_USE tarn_status tarn_file_resize(tarn_file *file, uint64_t size_bytes, tarn_error *err);
 
 // Releases the file, whatever it returns. A writer must look at the result: a failed close may be
@@ -80,7 +81,9 @@ tarn_status tarn_file_close(tarn_file *file, tarn_error *err);
 // tarn_map_wrote, after which it survives the end of the process, and durable with tarn_map_sync.
 // A map for reading shows the file as it was when it was mapped; whether later changes show is not
 // said. An input/output error while a mapped byte is touched ends the process (SIGBUS), as does
-// touching what somebody cut off: files that are mapped are never made shorter.
+// touching what somebody cut off: files that are mapped are never made shorter. A full disk is
+// found when the map is created, which reserves the space, not when it is stored to.
+// A map's syncs and its close come from one thread at a time.
 typedef struct tarn_map {
     uint8_t *data;
     size_t len;
@@ -146,7 +149,8 @@ TARN_MUST_USE tarn_status tarn_os_rename(tarn_os *os, tarn_slice from, tarn_slic
 // unlink).
 TARN_MUST_USE tarn_status tarn_os_rename_exclusive(tarn_os *os, tarn_slice from, tarn_slice to,
                                                    tarn_error *err);
-// A second name for a file that is never changed. TARN_CONFLICT when `to` exists.
+// A second name for a file that is never changed; durable as every name. TARN_CONFLICT when `to`
+// exists.
 TARN_MUST_USE tarn_status tarn_os_link(tarn_os *os, tarn_slice from, tarn_slice to,
                                        tarn_error *err);
 // A missing name is fine. Directories must be empty.

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -32,6 +33,7 @@ static int posix_open(tarn_os *os, const char *path, tarn_open_mode mode, intptr
         [TARN_OPEN_READ] = O_RDONLY,
         [TARN_OPEN_CREATE] = O_WRONLY | O_CREAT | O_EXCL | O_APPEND,
         [TARN_OPEN_APPEND] = O_WRONLY | O_CREAT | O_APPEND,
+        [TARN_OPEN_UPDATE] = O_RDWR | O_CREAT,
         [TARN_OPEN_PRIVATE] = O_WRONLY | O_CREAT | O_APPEND,
         [TARN_OPEN_TRUNCATE] = O_WRONLY | O_CREAT | O_APPEND | O_TRUNC,
     };
@@ -105,6 +107,128 @@ static int posix_close(tarn_os *os, intptr_t handle) {
     (void)os;
     // Linux releases the descriptor also when it says EINTR: a retry could close someone else's.
     return close((int)handle) == 0 || errno == EINTR ? 0 : errno;
+}
+
+static int posix_write_at(tarn_os *os, intptr_t handle, uint64_t offset, tarn_slice bytes) {
+    (void)os;
+    while (bytes.len > 0) {
+        ssize_t put = pwrite((int)handle, bytes.data, bytes.len, (off_t)offset);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return errno;
+        if (put == 0) return EIO; // would loop for ever
+        bytes = tarn_slice_skip(bytes, (size_t)put);
+        offset += (uint64_t)put;
+    }
+    return 0;
+}
+
+static int truncate_to(int fd, off_t size_bytes) {
+    int result;
+    do {
+        result = ftruncate(fd, size_bytes);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : errno;
+}
+
+// Makes a file that is shorter `size_bytes` long, with blocks behind every byte: a hole would be
+// found to have no room when it is stored to, and in a map that is a SIGBUS. The size changes now,
+// so that later syncs need not write it again and again.
+static int grow_to(int fd, off_t old_bytes, off_t size_bytes) {
+    int code;
+    do {
+        code = posix_fallocate(fd, old_bytes, size_bytes - old_bytes);
+    } while (code == EINTR);
+    // What it did before it ran out of space would be a longer file.
+    if (code != 0) (void)truncate_to(fd, old_bytes); // the first failure is the one to report
+    return code;
+}
+
+static int posix_resize(tarn_os *os, intptr_t handle, uint64_t size_bytes) {
+    uint64_t old_bytes = 0;
+    int code = posix_size(os, handle, &old_bytes);
+    if (code != 0) return code;
+    if (size_bytes > old_bytes) return grow_to((int)handle, (off_t)old_bytes, (off_t)size_bytes);
+    return truncate_to((int)handle, (off_t)size_bytes);
+}
+
+// ---- maps; the descriptor is closed at once, the mapping keeps the file ----
+
+// How many bytes to map.
+static int prepare_map(int fd, bool is_writable, size_t len, size_t *ret_len) {
+    struct stat info;
+    if (fstat(fd, &info) != 0) return errno;
+    if (S_ISDIR(info.st_mode)) return EISDIR;
+    if ((uint64_t)info.st_size > SIZE_MAX || len > INT64_MAX) return EFBIG;
+    if (!is_writable) {
+        *ret_len = (size_t)info.st_size;
+        return 0;
+    }
+    *ret_len = len;
+    return info.st_size < (off_t)len ? grow_to(fd, info.st_size, (off_t)len) : 0;
+}
+
+static int posix_map(tarn_os *os, const char *path, bool is_writable, size_t len,
+                     os_mapped *ret_mapped) {
+    (void)os;
+    int fd = open_retrying(path, is_writable ? O_RDWR | O_CREAT : O_RDONLY, 0666);
+    if (fd < 0) return errno;
+    os_mapped mapped = {0};
+    int code = prepare_map(fd, is_writable, len, &mapped.len);
+    if (code == 0 && mapped.len > 0) {
+        int protection = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
+        void *data = mmap(NULL, mapped.len, protection, MAP_SHARED, fd, 0);
+        if (data == MAP_FAILED) {
+            code = errno;
+        } else {
+            mapped.data = data;
+        }
+    }
+    close(fd);
+    if (code == 0) *ret_mapped = mapped;
+    return code;
+}
+
+// The part of a map in whole pages around [offset, offset + len).
+typedef struct page_range {
+    uint8_t *data;
+    size_t len;
+} page_range;
+
+static page_range pages_around(const os_mapped *mapped, size_t offset, size_t len) {
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = offset % page_bytes;
+    return (page_range){mapped->data + (offset - before), len + before};
+}
+
+// msync and fdatasync end in the same function of the kernel, which writes the pages and commits
+// the size: equally durable, and equally fast where only one range is dirty. But msync leaves alone
+// what others are writing elsewhere in the file, and needs no descriptor to be kept.
+static int posix_map_sync(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len) {
+    (void)os;
+    page_range range = pages_around(mapped, offset, len);
+    int result;
+    do {
+        result = msync(range.data, range.len, MS_SYNC);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : errno;
+}
+
+static void posix_map_advise(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len,
+                             tarn_map_advice advice) {
+    (void)os;
+    static const int advice_of[] = {
+        [TARN_MAP_NORMAL] = MADV_NORMAL,
+        [TARN_MAP_RANDOM] = MADV_RANDOM,
+        [TARN_MAP_SEQUENTIAL] = MADV_SEQUENTIAL,
+        [TARN_MAP_WILL_NEED] = MADV_WILLNEED,
+    };
+    page_range range = pages_around(mapped, offset, len);
+    (void)madvise(range.data, range.len, advice_of[advice]); // a hint: nothing depends on it
+}
+
+static void posix_unmap(tarn_os *os, const os_mapped *mapped) {
+    (void)os;
+    if (mapped->data != NULL) tarn_assert(munmap(mapped->data, mapped->len) == 0);
 }
 
 // ---- names ----
@@ -274,6 +398,12 @@ static const os_backend posix_backend = {
     .sync = posix_sync,
     .size = posix_size,
     .close = posix_close,
+    .write_at = posix_write_at,
+    .resize = posix_resize,
+    .map = posix_map,
+    .map_sync = posix_map_sync,
+    .map_advise = posix_map_advise,
+    .unmap = posix_unmap,
     .stat = posix_stat,
     .list = posix_list,
     .make_dir = posix_make_dir,
