@@ -2,7 +2,8 @@
 
 #include "cli/text.h"
 
-#define MOMENT_BYTES 64
+#define WORDS_COLUMNS 30 // "watermark 2001-06-27 00:00:00" fits behind the names
+#define NARROW_INDENT 2
 
 cli_number cli_number_format(uint64_t number) {
     char digits[24];
@@ -92,28 +93,84 @@ static bool draw_plain(const cli_progress *progress, const tarn_progress *sample
 
 typedef struct live_block {
     tarn_buffer *out;
-    tarn_buffer line;
-    size_t columns;    // of the terminal
-    size_t line_limit; // lines that fit it
+    tarn_buffer words;   // behind a name, two blanks or more between them
+    size_t columns;      // of the terminal
+    size_t name_columns; // of the widest name
+    size_t line_limit;   // lines that fit it
     size_t line_count;
     bool color;
     bool fits;
 } live_block;
 
-// Writes block->line, cut to the width (a wrapped line would break the count) in a colour.
-static void end_line(live_block *block, const char *color) {
-    tarn_slice text = cli_text_fit(tarn_buffer_slice(&block->line), block->columns);
+// Writes one line, cut to the width (a wrapped line would break the count) in a colour.
+static void put_line(live_block *block, tarn_slice text, const char *color) {
     bool colored = block->color && color[0] != '\0';
-    if (block->line_count < block->line_limit) {
-        block->fits =
-            block->fits &&
-            tarn_buffer_append(block->out, tarn_slice_from_cstr(colored ? color : "")) &&
-            tarn_buffer_append(block->out, text) &&
-            tarn_buffer_append(block->out, tarn_slice_from_cstr(colored ? "\x1b[0m" : "")) &&
-            tarn_buffer_append(block->out, TARN_LIT("\x1b[K\n"));
-        block->line_count++;
+    if (block->line_count == block->line_limit) return;
+    block->fits = block->fits &&
+                  tarn_buffer_append(block->out, tarn_slice_from_cstr(colored ? color : "")) &&
+                  tarn_buffer_append(block->out, cli_text_fit(text, block->columns)) &&
+                  tarn_buffer_append(block->out, tarn_slice_from_cstr(colored ? "\x1b[0m" : "")) &&
+                  tarn_buffer_append(block->out, TARN_LIT("\x1b[K\n"));
+    block->line_count++;
+}
+
+// Takes what stands before the next two blanks.
+static tarn_slice next_words(tarn_slice *text) {
+    while (text->len > 0 && text->data[0] == ' ') *text = tarn_slice_skip(*text, 1);
+    size_t len = 0;
+    while (len < text->len &&
+           !(text->data[len] == ' ' && len + 1 < text->len && text->data[len + 1] == ' ')) {
+        len++;
     }
-    tarn_buffer_clear(&block->line);
+    tarn_slice words = tarn_slice_head(*text, len);
+    *text = tarn_slice_skip(*text, len);
+    return words;
+}
+
+// The words on as many lines as they take; `line` holds what the first one begins with.
+static void put_wrapped(live_block *block, size_t indent, tarn_buffer *line, const char *color) {
+    tarn_slice rest = tarn_buffer_slice(&block->words);
+    bool is_empty = true; // the line has no words yet
+    for (tarn_slice words = next_words(&rest); words.len > 0; words = next_words(&rest)) {
+        size_t width = cli_text_width(tarn_buffer_slice(line)) + 2 + cli_text_width(words);
+        if (!is_empty && width > block->columns) {
+            put_line(block, tarn_buffer_slice(line), color);
+            tarn_buffer_clear(line);
+            block->fits = block->fits && tarn_buffer_printf(line, "%*s", (int)indent, "");
+            is_empty = true;
+        }
+        block->fits = block->fits && tarn_buffer_printf(line, "%s", is_empty ? "" : "  ") &&
+                      tarn_buffer_append(line, words);
+        is_empty = false;
+    }
+    put_line(block, tarn_buffer_slice(line), color);
+}
+
+// Writes a name and block->words: on one line where they fit, else on several. On a narrow terminal
+// the name has a line of its own.
+static void put_entry(live_block *block, tarn_slice name, const char *color) {
+    size_t width = cli_text_width(name);
+    size_t indent = block->name_columns + 2;
+    bool is_narrow = block->columns < indent + WORDS_COLUMNS;
+    size_t padding = block->name_columns > width ? block->name_columns - width : 0;
+    tarn_buffer line = {0};
+    block->fits = block->fits && cli_text_show(name, &line);
+    if (is_narrow) {
+        put_line(block, tarn_buffer_slice(&line), color);
+        tarn_buffer_clear(&line);
+        indent = NARROW_INDENT;
+        padding = 0;
+    }
+    block->fits = block->fits && tarn_buffer_printf(&line, "%*s  ", (int)padding, "");
+    size_t words_width = cli_text_width(tarn_buffer_slice(&block->words));
+    if (!is_narrow && indent + words_width <= block->columns) {
+        block->fits = block->fits && tarn_buffer_append(&line, tarn_buffer_slice(&block->words));
+        put_line(block, tarn_buffer_slice(&line), color);
+    } else {
+        put_wrapped(block, indent, &line, color);
+    }
+    tarn_buffer_free(&line);
+    tarn_buffer_clear(&block->words);
 }
 
 static size_t name_columns(const tarn_progress *sample) {
@@ -129,13 +186,7 @@ static size_t name_columns(const tarn_progress *sample) {
     return widest;
 }
 
-static bool put_name(tarn_slice name, size_t columns, tarn_buffer *out) {
-    size_t width = cli_text_width(name);
-    return cli_text_show(name, out) &&
-           tarn_buffer_printf(out, "%*s  ", (int)(columns > width ? columns - width : 0), "");
-}
-
-static void draw_views(live_block *block, const tarn_progress *sample, size_t columns) {
+static void draw_views(live_block *block, const tarn_progress *sample) {
     int rows_width = 0;
     for (size_t i = 0; i < sample->view_count; i++) {
         int width = (int)strlen(cli_number_format(sample->views[i].rows_out).text);
@@ -144,15 +195,15 @@ static void draw_views(live_block *block, const tarn_progress *sample, size_t co
     for (size_t i = 0; i < sample->view_count; i++) {
         const tarn_view_progress *view = &sample->views[i];
         block->fits =
-            block->fits && put_name(view->name, columns, &block->line) &&
-            tarn_buffer_printf(&block->line, "%*s rows  version %lld", rows_width,
+            block->fits &&
+            tarn_buffer_printf(&block->words, "%*s rows  version %lld", rows_width,
                                cli_number_format(view->rows_out).text, (long long)view->version);
         if (view->late_rows > 0) {
             block->fits =
-                block->fits && tarn_buffer_printf(&block->line, "  %s late",
+                block->fits && tarn_buffer_printf(&block->words, "  %s late",
                                                   cli_number_format(view->late_rows).text);
         }
-        end_line(block, "");
+        put_entry(block, view->name, "");
     }
 }
 
@@ -168,26 +219,26 @@ static bool draw_live(cli_progress *progress, const tarn_progress *sample, int64
     size_t rows = size.rows == 0 ? 24 : size.rows;
     live_block block = {.out = out,
                         .columns = columns - 1,
+                        .name_columns = name_columns(sample),
                         .line_limit = rows > 3 ? rows - 2 : 1,
                         .color = progress->color,
                         .fits = true};
-    size_t names = name_columns(sample);
     if (progress->drawn_lines > 0) {
         block.fits = tarn_buffer_printf(out, "\r\x1b[%zuA", progress->drawn_lines);
     }
-    block.fits = block.fits && tarn_buffer_printf(&block.line, "epoch %llu  %.1f s",
+    block.fits = block.fits && tarn_buffer_printf(&block.words, "epoch %llu  %.1f s",
                                                   (unsigned long long)sample->epoch,
                                                   seconds_since(progress, now_ns));
-    end_line(&block, "\x1b[2m");
+    put_line(&block, tarn_buffer_slice(&block.words), "\x1b[2m");
+    tarn_buffer_clear(&block.words);
     for (size_t i = 0; i < sample->source_count; i++) {
-        block.fits = block.fits && put_name(sample->sources[i].name, names, &block.line) &&
-                     put_source(progress, sample, i, now_ns, "  ", &block.line);
-        end_line(&block, "\x1b[36m");
+        block.fits = block.fits && put_source(progress, sample, i, now_ns, "  ", &block.words);
+        put_entry(&block, sample->sources[i].name, "\x1b[36m");
     }
-    draw_views(&block, sample, names);
+    draw_views(&block, sample);
     block.fits = block.fits && tarn_buffer_append(out, TARN_LIT("\x1b[J"));
     progress->drawn_lines = block.line_count;
-    tarn_buffer_free(&block.line);
+    tarn_buffer_free(&block.words);
     return block.fits;
 }
 

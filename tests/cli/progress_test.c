@@ -63,19 +63,55 @@ TEST(live_lines_are_drawn_over_each_other_and_erased) {
     tarn_buffer_free(&text);
 }
 
-TEST(live_lines_fit_the_terminal) {
+static void assert_drawn(tarn_terminal_size size, const char *expected) {
     cli_progress progress = {.live = true};
     tarn_buffer text = {0};
     begin(&progress);
-    assert_true(cli_progress_draw(&progress, &sample, 12 * SECOND_NS,
-                                  (tarn_terminal_size){.columns = 20, .rows = 4}, &text));
-    fake_assert_text(&text, "epoch 3  2.0 s\x1b[K\n"
-                            "flights      1,500,\x1b[K\n" // 19 columns: the cursor must not wrap
-                            "\x1b[J");
+    assert_true(cli_progress_draw(&progress, &sample, 12 * SECOND_NS, size, &text));
+    fake_assert_text(&text, expected);
+    size_t line_count = 0;
+    for (size_t i = 0; i < text.len; i++) line_count += text.data[i] == '\n';
     tarn_buffer_clear(&text);
     assert_true(cli_progress_finish(&progress, NULL, 13 * SECOND_NS, &text));
-    fake_assert_text(&text, "\r\x1b[2A\x1b[J");
+    char erased[32];
+    (void)snprintf(erased, sizeof erased, "\r\x1b[%zuA\x1b[J", line_count);
+    fake_assert_text(&text, erased); // every line, also those of an entry that takes several
     tarn_buffer_free(&text);
+}
+
+TEST(what_does_not_fit_its_line_goes_on_below_the_figures) {
+    views[0].name = TARN_LIT("dwd_flights_of_2001");
+    assert_drawn((tarn_terminal_size){.columns = 80, .rows = 24},
+                 "epoch 3  2.0 s\x1b[K\n"
+                 "flights              1,500,000 rows  750,000/s  50%\x1b[K\n"
+                 "                     watermark 2001-06-27 00:00:00\x1b[K\n"
+                 "dwd_flights_of_2001  1,499,000 rows  version 3\x1b[K\n"
+                 "hours                      821 rows  version 2  1,200 late\x1b[K\n"
+                 "\x1b[J");
+    views[0].name = TARN_LIT("dwd_flights");
+}
+
+TEST(on_a_narrow_terminal_names_have_lines_of_their_own) {
+    assert_drawn((tarn_terminal_size){.columns = 40, .rows = 24},
+                 "epoch 3  2.0 s\x1b[K\n"
+                 "flights\x1b[K\n"
+                 "  1,500,000 rows  750,000/s  50%\x1b[K\n"
+                 "  watermark 2001-06-27 00:00:00\x1b[K\n"
+                 "dwd_flights\x1b[K\n"
+                 "  1,499,000 rows  version 3\x1b[K\n"
+                 "hours\x1b[K\n"
+                 "  821 rows  version 2  1,200 late\x1b[K\n"
+                 "\x1b[J");
+}
+
+TEST(live_lines_are_cut_to_the_terminal) {
+    assert_drawn((tarn_terminal_size){.columns = 20, .rows = 7},
+                 "epoch 3  2.0 s\x1b[K\n"
+                 "flights\x1b[K\n"
+                 "  1,500,000 rows\x1b[K\n"
+                 "  750,000/s  50%\x1b[K\n"
+                 "  watermark 2001-06\x1b[K\n" // 19 columns: the cursor must not wrap
+                 "\x1b[J");
 }
 
 TEST(a_statement_that_is_no_flush_has_no_summary_and_rates_from_its_first_drawing) {
@@ -223,7 +259,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_line_tells_sources_and_views),
         cmocka_unit_test(live_lines_are_drawn_over_each_other_and_erased),
-        cmocka_unit_test(live_lines_fit_the_terminal),
+        cmocka_unit_test(what_does_not_fit_its_line_goes_on_below_the_figures),
+        cmocka_unit_test(on_a_narrow_terminal_names_have_lines_of_their_own),
+        cmocka_unit_test(live_lines_are_cut_to_the_terminal),
         cmocka_unit_test(
             a_statement_that_is_no_flush_has_no_summary_and_rates_from_its_first_drawing),
         cmocka_unit_test(a_source_that_starts_anew_counts_from_zero),
