@@ -87,7 +87,7 @@ static tarn_status get_timestamp(const field_reader *reader, tarn_value *value, 
 
 static tarn_status get_time(const field_reader *reader, tarn_value *value, tarn_error *err) {
     uint32_t millis = tarn_load_u32(reader->slot);
-    if (millis >= 24 * 60 * 60 * 1000) {
+    if (millis > 24 * 60 * 60 * 1000) { // 24:00 is a time of SQL
         return fail_field(reader, err, "milliseconds of the day are", millis);
     }
     value->i64 = (int64_t)millis * 1000;

@@ -441,8 +441,8 @@ TEST(damaged_fields_are_named) {
          "binary row: field 0: decimal has more digits than 2"},
         {"00000001 0000000000000000 0200000000000000", type_of(TARN_TYPE_BOOLEAN), TARN_CORRUPT,
          "binary row: field 0: boolean is 2"},
-        {"00000001 0000000000000000 005c260500000000", type_of(TARN_TYPE_TIME), TARN_CORRUPT,
-         "binary row: field 0: milliseconds of the day are 86400000"},
+        {"00000001 0000000000000000 015c260500000000", type_of(TARN_TYPE_TIME), TARN_CORRUPT,
+         "binary row: field 0: milliseconds of the day are 86400001"},
         {"00000001 0000000000000000 005c260500000000", type_of(TARN_TYPE_INTERVAL),
          TARN_UNSUPPORTED, "binary row: field 0: rows hold no values of type 14"},
     };
