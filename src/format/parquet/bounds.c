@@ -188,6 +188,12 @@ static void store_value(const parquet_storage *storage, tarn_value value,
     bound->is_exact = true;
 }
 
+void parquet_bounds_widen_zeroes(tarn_type type, tarn_value *min, tarn_value *max) {
+    if (type.id != TARN_TYPE_REAL && type.id != TARN_TYPE_DOUBLE) return;
+    if (!min->is_null && min->f64 == 0) min->f64 = -0.0;
+    if (!max->is_null && max->f64 == 0) max->f64 = 0.0;
+}
+
 void parquet_bounds_store(const parquet_storage *storage, const parquet_bounds *bounds,
                           parquet_stored_bound *ret_min, parquet_stored_bound *ret_max) {
     *ret_min = (parquet_stored_bound){.len = 0};
@@ -201,10 +207,7 @@ void parquet_bounds_store(const parquet_storage *storage, const parquet_bounds *
     }
     tarn_value min = bounds->min;
     tarn_value max = bounds->max;
-    bool is_float = storage->type.id == TARN_TYPE_REAL || storage->type.id == TARN_TYPE_DOUBLE;
-    // Zeroes of both signs are equal, but the format orders them.
-    if (is_float && min.f64 == 0) min.f64 = -0.0;
-    if (is_float && max.f64 == 0) max.f64 = 0.0;
+    parquet_bounds_widen_zeroes(storage->type, &min, &max);
     store_value(storage, min, ret_min);
     store_value(storage, max, ret_max);
 }

@@ -30,6 +30,10 @@ typedef struct parquet_stored_bound {
     bool is_exact;
 } parquet_stored_bound;
 
+// A bound of 0 becomes one that holds zeroes of both signs: they are equal, but formats and other
+// readers order -0.0 before 0.0.
+void parquet_bounds_widen_zeroes(tarn_type type, tarn_value *min, tarn_value *max);
+
 void parquet_bounds_store(const parquet_storage *storage, const parquet_bounds *bounds,
                           parquet_stored_bound *ret_min, parquet_stored_bound *ret_max);
 

@@ -325,6 +325,7 @@ static void summarize_column(const parquet_column_writer *column, tarn_parquet_s
     if (!bounds->has_values) return;
     stats->min = bounds->min;
     if (bounds->nan_count == 0) stats->max = bounds->max; // NaN would be the greatest
+    parquet_bounds_widen_zeroes(column->storage.type, &stats->min, &stats->max);
 }
 
 static tarn_status finish(tarn_parquet_writer *writer, tarn_parquet_summary *ret_summary,

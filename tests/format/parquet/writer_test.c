@@ -1,5 +1,7 @@
 // What is written is read back, whatever the types, encodings and sizes.
 
+#include <math.h>
+
 #include "os/sim.h"
 #include "tests/column/helpers.h"
 #include "tests/format/parquet/helpers.h"
@@ -409,7 +411,7 @@ TEST(nan_is_counted_and_never_a_bound) {
     tarn_parquet_writer *writer = NULL;
     tarn_parquet_summary summary = write_one(&machine, field, (tarn_parquet_column_options){0},
                                              (tarn_parquet_writer_options){0}, values, 3, &writer);
-    assert_true(summary.columns[0].min.f64 == 0.0);
+    assert_true(summary.columns[0].min.f64 == 0.0 && signbit(summary.columns[0].min.f64));
     assert_true(summary.columns[0].max.is_null); // NaN is greater than every number
     tarn_parquet_writer_free(writer);
     opened_file opened = open_file(&machine, "one");
@@ -419,6 +421,33 @@ TEST(nan_is_counted_and_never_a_bound) {
     assert_true(stats.max.is_null);
     close_file(&opened);
     stop_machine(&machine);
+}
+
+// Zeroes of both signs are equal to tarn; other readers order -0.0 before 0.0.
+TEST(a_bound_that_is_zero_holds_zeroes_of_both_signs) {
+    for (int sign = 0; sign < 2; sign++) {
+        test_machine machine = start_machine();
+        tarn_field field = {.name = TARN_LIT("f"),
+                            .type = tarn_type_of(TARN_TYPE_REAL),
+                            .not_null = true,
+                            .id = -1};
+        tarn_value values[2] = {{.type = field.type, .f64 = sign == 0 ? 0.0 : -0.0},
+                                {.type = field.type, .f64 = sign == 0 ? -0.0 : 0.0}};
+        tarn_parquet_writer *writer = NULL;
+        tarn_parquet_summary summary =
+            write_one(&machine, field, (tarn_parquet_column_options){0},
+                      (tarn_parquet_writer_options){0}, values, 2, &writer);
+        assert_true(signbit(summary.columns[0].min.f64));
+        assert_false(signbit(summary.columns[0].max.f64));
+        tarn_parquet_writer_free(writer);
+        opened_file opened = open_file(&machine, "one");
+        tarn_parquet_stats stats;
+        tarn_parquet_row_group_stats(opened.file, 0, 0, &stats);
+        assert_true(signbit(stats.min.f64));
+        assert_false(signbit(stats.max.f64));
+        close_file(&opened);
+        stop_machine(&machine);
+    }
 }
 
 TEST(paimon_gets_its_own_physical_types) {
@@ -665,6 +694,7 @@ int main(void) {
         cmocka_unit_test(random_files_come_back),
         cmocka_unit_test(long_bounds_are_cut_to_64_bytes_and_still_bound),
         cmocka_unit_test(nan_is_counted_and_never_a_bound),
+        cmocka_unit_test(a_bound_that_is_zero_holds_zeroes_of_both_signs),
         cmocka_unit_test(paimon_gets_its_own_physical_types),
         cmocka_unit_test(sorted_integers_are_stored_as_differences),
         cmocka_unit_test(the_estimated_size_is_near_the_final_one),
