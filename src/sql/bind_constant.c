@@ -36,7 +36,21 @@ static number_shape shape_of(tarn_slice text) {
     return shape;
 }
 
-// A number with a point, an exponent or too many digits for an integer.
+// A number that numeric has no room for, but written with an exponent: 1e100, 1e-45.
+static tarn_status bind_double(sql_binder *b, tarn_slice text, int32_t position,
+                               const tarn_expr **ret_expr, tarn_error *err) {
+    tarn_value value = {0};
+    tarn_status status =
+        tarn_value_parse(tarn_type_of(TARN_TYPE_DOUBLE), text, b->arena, &value, err);
+    if (status != TARN_OK) {
+        tarn_error_locate(err, NULL, position);
+        return status;
+    }
+    return tarn_expr_literal(b->arena, value, false, position, ret_expr, err);
+}
+
+// A number with a point, an exponent or too many digits for an integer. PostgreSQL's grammar hands
+// over the sign of a constant with it, so -2147483648 comes here and is an integer.
 static tarn_status bind_number(sql_binder *b, tarn_slice text, int32_t position,
                                const tarn_expr **ret_expr, tarn_error *err) {
     number_shape shape = shape_of(text);
@@ -46,6 +60,9 @@ static tarn_status bind_number(sql_binder *b, tarn_slice text, int32_t position,
                     memchr(text.data, '.', text.len) == NULL;
     if (is_whole && shape.integer_digits <= 19) {
         status = tarn_value_parse(tarn_type_of(TARN_TYPE_BIGINT), text, b->arena, &value, NULL);
+        if (status == TARN_OK && value.i64 == (int32_t)value.i64) {
+            value.type = tarn_type_of(TARN_TYPE_INTEGER);
+        }
     }
     if (status != TARN_OK) {
         int64_t scale = shape.fraction_digits - shape.exponent;
@@ -53,6 +70,9 @@ static tarn_status bind_number(sql_binder *b, tarn_slice text, int32_t position,
         if (scale < 0) scale = 0;
         if (integer < 0) integer = 0;
         int64_t precision = integer + scale == 0 ? 1 : integer + scale;
+        if (precision > 38 && shape.exponent != 0) {
+            return bind_double(b, text, position, ret_expr, err);
+        }
         if (precision > 38) {
             return sql_fail(err, position, "22003",
                             "number \"" TARN_SLICE_FMT "\" has more than 38 digits",
