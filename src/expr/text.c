@@ -20,6 +20,17 @@ static tarn_status octet_length_rows(const expr_frame *frame) {
     return TARN_OK;
 }
 
+static tarn_status bit_length_rows(const expr_frame *frame) {
+    expr_text_arg arg = expr_text_of(&frame->args[0]);
+    int32_t *out = frame->result->data;
+    EXPR_FOR_ROWS(frame, row) {
+        size_t len = expr_text_at(&arg, row).len;
+        if (len > INT32_MAX / 8) return expr_fail(frame->err, "22003", "integer out of range");
+        out[row] = (int32_t)(len * 8);
+    }
+    return TARN_OK;
+}
+
 static tarn_status ascii_rows(const expr_frame *frame) {
     expr_text_arg arg = expr_text_of(&frame->args[0]);
     int32_t *out = frame->result->data;
@@ -133,6 +144,45 @@ static tarn_status substr_rows(const expr_frame *frame) {
         expr_text_put(
             frame, row,
             part_of(expr_text_at(&arg, row), starts[row * start_stride], count, in_bytes));
+    }
+    return TARN_OK;
+}
+
+// `text` with `count` characters from `from` on, counted from 1, replaced. Text behind the part is
+// kept even where it overlaps what stands in front, as a negative count makes it.
+static tarn_status overlay_row(const expr_frame *frame, size_t row, tarn_slice text,
+                               tarn_slice part, int32_t from, int32_t count) {
+    if (from <= 0) {
+        return expr_fail(frame->err, "22011", "negative substring length not allowed");
+    }
+    int64_t next = (int64_t)from + count;
+    if (next != (int32_t)next) return expr_fail(frame->err, "22003", "integer out of range");
+    tarn_slice head = tarn_slice_head(text, expr_utf8_offset(text, (size_t)from - 1));
+    tarn_slice tail =
+        tarn_slice_skip(text, next < 1 ? 0 : expr_utf8_offset(text, (size_t)next - 1));
+    uint8_t *bytes;
+    size_t len = head.len + part.len + tail.len;
+    TARN_TRY(expr_text_room(frame, len, &bytes));
+    if (head.len > 0) memcpy(bytes, head.data, head.len);
+    if (part.len > 0) memcpy(bytes + head.len, part.data, part.len);
+    if (tail.len > 0) memcpy(bytes + head.len + part.len, tail.data, tail.len);
+    expr_text_put(frame, row, (tarn_slice){bytes, len});
+    return TARN_OK;
+}
+
+static tarn_status overlay_rows(const expr_frame *frame) {
+    expr_text_arg texts = expr_text_of(&frame->args[0]);
+    expr_text_arg parts = expr_text_of(&frame->args[1]);
+    const int32_t *froms = frame->args[2].data;
+    size_t from_stride = expr_stride(&frame->args[2]);
+    const int32_t *counts = frame->arg_count == 4 ? frame->args[3].data : NULL;
+    size_t count_stride = counts == NULL ? 0 : expr_stride(&frame->args[3]);
+    EXPR_FOR_ROWS(frame, row) {
+        tarn_slice part = expr_text_at(&parts, row);
+        int32_t count =
+            counts == NULL ? (int32_t)expr_utf8_length(part) : counts[row * count_stride];
+        TARN_TRY(overlay_row(frame, row, expr_text_at(&texts, row), part, froms[row * from_stride],
+                             count));
     }
     return TARN_OK;
 }
@@ -546,11 +596,18 @@ static const tarn_function functions[] = {
     FUNCTION("character_length", "text", "integer", "number of characters", char_length_rows),
     FUNCTION("octet_length", "text", "integer", "number of bytes", octet_length_rows),
     FUNCTION("octet_length", "bytea", "integer", "number of bytes", octet_length_rows),
+    FUNCTION("bit_length", "text", "integer", "number of bits", bit_length_rows),
+    FUNCTION("bit_length", "bytea", "integer", "number of bits", bit_length_rows),
     FUNCTION("lower", "text", "text", "in lower case", lower_rows),
     FUNCTION("upper", "text", "text", "in upper case", upper_rows),
     FUNCTION("initcap", "text", "text", "each word with a capital first", initcap_rows),
     SUBSTRING("substr"),
     SUBSTRING("substring"),
+    FUNCTION("overlay", "text, text, integer", "text",
+             "with as many characters from one on replaced by the second text as it has",
+             overlay_rows),
+    FUNCTION("overlay", "text, text, integer, integer", "text",
+             "with a number of characters from one on replaced by the second text", overlay_rows),
     FUNCTION("left", "text, integer", "text", "the first characters; all but the last if negative",
              left_rows),
     FUNCTION("right", "text, integer", "text", "the last characters; all but the first if negative",
