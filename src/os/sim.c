@@ -122,8 +122,8 @@ static int sim_open(tarn_os *os, const char *path, tarn_open_mode mode, intptr_t
     int code = sim->has_crashed ? EIO : sim_disk_find(&sim->disk, path, &place);
     if (code != 0) return leave(sim, code);
     if (mode == TARN_OPEN_READ) return leave(sim, open_for_reading(sim, &place, ret_handle));
-    bool appends = mode == TARN_OPEN_APPEND || mode == TARN_OPEN_PRIVATE;
-    if (appends && place.node != NULL) {
+    bool keeps = mode == TARN_OPEN_APPEND || mode == TARN_OPEN_UPDATE || mode == TARN_OPEN_PRIVATE;
+    if (keeps && place.node != NULL) {
         return leave(sim, open_node(sim, place.node, true, ret_handle));
     }
     write_fate fate = begin_write(sim);
@@ -131,7 +131,7 @@ static int sim_open(tarn_os *os, const char *path, tarn_open_mode mode, intptr_t
     sim_node *node = place.node;
     if (mode == TARN_OPEN_TRUNCATE && node != NULL) {
         if (node->is_directory) return end_write(sim, fate, EISDIR);
-        sim_disk_truncate(node);
+        sim_disk_truncate(&sim->disk, node);
     } else {
         code = sim_disk_create(&sim->disk, &place, false, sim->clock_ns / 1000, &node);
     }
@@ -154,11 +154,11 @@ static int sim_read_at(tarn_os *os, intptr_t handle, uint64_t offset, uint8_t *b
     return leave(sim, 0);
 }
 
-// How much of a failing append reaches the file: any part of it, half of the time in whole sectors.
-static size_t torn_len(tarn_sim *sim, const sim_node *node, size_t len) {
+// How much of a failing write reaches the file: any part of it, half of the time in whole sectors.
+static size_t torn_len(tarn_sim *sim, uint64_t offset, size_t len) {
     size_t torn = sim_disk_random_below(&sim->disk, len + 1);
     if (sim_disk_random(&sim->disk) % 2 == 0) return torn;
-    size_t beyond = (node->content.len + torn) % TARN_SIM_SECTOR_BYTES;
+    size_t beyond = (offset + torn) % TARN_SIM_SECTOR_BYTES;
     return torn > beyond ? torn - beyond : 0;
 }
 
@@ -169,18 +169,52 @@ static int sim_append(tarn_os *os, intptr_t handle, tarn_slice bytes) {
     bool was_down = sim->has_crashed;
     write_fate fate = begin_write(sim);
     if (was_down) return leave(sim, EIO);
-    if (fate == FATE_FAILED) bytes = tarn_slice_head(bytes, torn_len(sim, node, bytes.len));
+    if (fate == FATE_FAILED) {
+        bytes = tarn_slice_head(bytes, torn_len(sim, node->content.len, bytes.len));
+    }
     return end_write(sim, fate, sim_disk_append(&sim->disk, node, bytes, sim->clock_ns / 1000));
+}
+
+static int sim_write_at(tarn_os *os, intptr_t handle, uint64_t offset, tarn_slice bytes) {
+    tarn_sim *sim = enter(os);
+    sim_node *node = node_of(sim, handle);
+    if (node == NULL) return leave(sim, EBADF);
+    bool was_down = sim->has_crashed;
+    write_fate fate = begin_write(sim);
+    if (was_down) return leave(sim, EIO);
+    if (fate == FATE_FAILED) bytes = tarn_slice_head(bytes, torn_len(sim, offset, bytes.len));
+    int code = sim_disk_write(&sim->disk, node, offset, bytes, sim->clock_ns / 1000);
+    return end_write(sim, fate, code);
+}
+
+static int sim_resize(tarn_os *os, intptr_t handle, uint64_t size_bytes) {
+    tarn_sim *sim = enter(os);
+    sim_node *node = node_of(sim, handle);
+    if (node == NULL) return leave(sim, EBADF);
+    write_fate fate = begin_write(sim);
+    if (fate == FATE_FAILED) return leave(sim, EIO);
+    return end_write(sim, fate,
+                     sim_disk_resize(&sim->disk, node, size_bytes, sim->clock_ns / 1000));
+}
+
+// Begins a sync: returns its fate, in which a store that was lost before counts as a failure.
+static write_fate begin_sync(tarn_sim *sim, sim_node *node) {
+    sim->clock_ns += SYNC_NS;
+    write_fate fate = begin_write(sim);
+    if (fate == FATE_DONE && node->has_lost_store) fate = FATE_FAILED;
+    if (fate == FATE_FAILED && !sim->has_crashed) {
+        node->has_lost_store = false;
+        sim_disk_fail_sync(&sim->disk, node);
+    }
+    return fate;
 }
 
 static int sim_sync(tarn_os *os, intptr_t handle) {
     tarn_sim *sim = enter(os);
-    sim->clock_ns += SYNC_NS;
     sim_node *node = node_of(sim, handle);
     if (node == NULL) return leave(sim, EBADF);
-    write_fate fate = begin_write(sim);
-    if (fate != FATE_FAILED) sim_disk_sync(node);
-    if (fate == FATE_FAILED && !sim->has_crashed) sim_disk_fail_sync(&sim->disk, node);
+    write_fate fate = begin_sync(sim, node);
+    if (fate != FATE_FAILED) sim_disk_sync(&sim->disk, node);
     return end_write(sim, fate, 0);
 }
 
@@ -205,6 +239,106 @@ static int sim_close(tarn_os *os, intptr_t handle) {
     }
     free_handle(sim, handle_of(handle));
     return leave(sim, code);
+}
+
+// ---- maps: memory of the process, of which the file has what was reported ----
+
+static int grow_for_map(tarn_sim *sim, sim_node *node, size_t len) {
+    write_fate fate = begin_write(sim);
+    if (fate == FATE_FAILED) return EIO;
+    int code = sim_disk_resize(&sim->disk, node, len, sim->clock_ns / 1000);
+    return fate == FATE_DONE ? code : EIO;
+}
+
+static int prepare_map(tarn_sim *sim, const sim_place *place, size_t len, sim_node **ret_node) {
+    sim_node *node = place->node;
+    if (node == NULL) {
+        write_fate fate = begin_write(sim);
+        if (fate == FATE_FAILED) return EIO;
+        int code = sim_disk_create(&sim->disk, place, false, sim->clock_ns / 1000, &node);
+        if (fate != FATE_DONE) return EIO;
+        if (code != 0) return code;
+    } else {
+        int code = begin_read(sim);
+        if (code != 0) return code;
+    }
+    if (node->is_directory) return EISDIR;
+    *ret_node = node;
+    return node->content.len < len ? grow_for_map(sim, node, len) : 0;
+}
+
+static int sim_map(tarn_os *os, const char *path, bool is_writable, size_t len,
+                   os_mapped *ret_mapped) {
+    tarn_sim *sim = enter(os);
+    sim_place place;
+    sim_node *node = NULL;
+    int code = sim->has_crashed ? EIO : sim_disk_find(&sim->disk, path, &place);
+    if (code != 0) return leave(sim, code);
+    if (is_writable) {
+        code = prepare_map(sim, &place, len, &node);
+    } else {
+        code = begin_read(sim);
+        node = place.node;
+        if (code == 0 && node == NULL) code = ENOENT;
+    }
+    if (code != 0) return leave(sim, code);
+    os_mapped mapped = {.len = is_writable ? len : node->content.len};
+    code = open_node(sim, node, false, &mapped.handle);
+    if (code == 0 && mapped.len > 0) {
+        mapped.data = tarn_alloc_new(sim->alloc, uint8_t, mapped.len);
+        tarn_assert(mapped.data != NULL);
+        memcpy(mapped.data, node->content.data, mapped.len);
+    }
+    if (code == 0) *ret_mapped = mapped;
+    return leave(sim, code);
+}
+
+// What a process that dies in the middle has stored: it may store in any order.
+static tarn_slice torn_part(tarn_sim *sim, tarn_slice bytes, size_t *offset) {
+    size_t torn = torn_len(sim, *offset, bytes.len);
+    if (sim_disk_random(&sim->disk) % 2 == 0) return tarn_slice_head(bytes, torn);
+    *offset += bytes.len - torn;
+    return tarn_slice_skip(bytes, bytes.len - torn);
+}
+
+static void sim_map_wrote(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len) {
+    tarn_sim *sim = enter(os);
+    sim_node *node = node_of(sim, mapped->handle);
+    if (node == NULL || sim->has_crashed) {
+        (void)leave(sim, 0);
+        return;
+    }
+    tarn_assert(offset + len <= node->content.len); // else it was cut off: a SIGBUS
+    tarn_slice bytes = {mapped->data + offset, len};
+    write_fate fate = begin_write(sim);
+    if (fate == FATE_FAILED && sim->has_crashed) bytes = torn_part(sim, bytes, &offset);
+    if (fate == FATE_FAILED && !sim->has_crashed) node->has_lost_store = true;
+    // It fits: the file is not made longer.
+    tarn_assert(sim_disk_write(&sim->disk, node, offset, bytes, sim->clock_ns / 1000) == 0);
+    (void)leave(sim, 0);
+}
+
+static int sim_map_sync(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len) {
+    tarn_sim *sim = enter(os);
+    sim_node *node = node_of(sim, mapped->handle);
+    if (node == NULL) return leave(sim, EBADF);
+    write_fate fate = begin_sync(sim, node);
+    if (fate != FATE_FAILED) sim_disk_sync_range(&sim->disk, node, offset, offset + len);
+    return end_write(sim, fate, 0);
+}
+
+static void sim_map_advise(tarn_os *os, const os_mapped *mapped, size_t offset, size_t len,
+                           tarn_map_advice advice) {
+    (void)os, (void)mapped, (void)offset, (void)len, (void)advice; // all of it is in memory
+}
+
+static void sim_unmap(tarn_os *os, const os_mapped *mapped) {
+    tarn_sim *sim = enter(os);
+    sim_node *node = node_of(sim, mapped->handle);
+    if (node != NULL) node->open_count--;
+    free_handle(sim, handle_of(mapped->handle));
+    tarn_alloc_free(sim->alloc, mapped->data, mapped->len);
+    (void)leave(sim, 0);
 }
 
 // ---- names ----
@@ -321,7 +455,7 @@ static int lock_node(tarn_sim *sim, const sim_place *place, tarn_slice owner,
         if (code != 0) return code;
     }
     if (node->is_directory) return EISDIR;
-    sim_disk_truncate(node);
+    sim_disk_truncate(&sim->disk, node);
     int code = sim_disk_append(&sim->disk, node, owner, now_us);
     if (code != 0) return code;
     node->lock_boot = sim->boot;
@@ -405,6 +539,13 @@ static const os_backend sim_backend = {
     .sync = sim_sync,
     .size = sim_size,
     .close = sim_close,
+    .write_at = sim_write_at,
+    .resize = sim_resize,
+    .map = sim_map,
+    .map_wrote = sim_map_wrote,
+    .map_sync = sim_map_sync,
+    .map_advise = sim_map_advise,
+    .unmap = sim_unmap,
     .stat = sim_stat,
     .list = sim_list,
     .make_dir = sim_make_dir,
@@ -541,7 +682,7 @@ tarn_status tarn_sim_corrupt(tarn_sim *sim, tarn_slice path, uint64_t offset, ui
     tarn_status status = find_node(sim, path, false, &node, err);
     bool is_inside = node != NULL && offset < node->content.len;
     if (is_inside) {
-        node->content.data[offset] ^= xor_mask;
+        sim_disk_flip(node, offset, xor_mask);
     } else if (node != NULL) {
         status = tarn_fail(err, TARN_INVALID, "'" TARN_SLICE_FMT "' has %zu bytes, none at %llu",
                            TARN_SLICE_ARG(path), node->content.len, (unsigned long long)offset);

@@ -13,21 +13,27 @@
 //     tarn_sim_free(sim);
 //
 // The disk keeps what programs see and, beside it, what a power loss would leave:
-// - Bytes appended to a file are safe after a sync of that file. A sync that fails writes some of
-//   them and forgets the others: a later sync of the file succeeds without them.
+// - Bytes written to a file (appended, written in place, stored in a map) are safe after a sync of
+//   that file; after a sync of a map those of its range alone. So is its size. A sync that fails
+//   writes some of them and forgets the others: a later sync of the file succeeds without them.
 // - A name that was created, linked, renamed or removed is safe after a sync of its directory. Such
 // a
 //   change is atomic: a rename happens or does not. One between two directories is safe with the
 //   sync of either. A sync of a file does not save its name, nor that of a directory its content.
 //
-// Writes are the calls that change the disk: open (when it creates), append, sync, close of a file
-// that was opened for writing, make_dir, rename, link, remove, sync_dir, lock. Reads are open for
-// reading, read_at, size, stat, list, real_path. The functions of os.h that do more are made of
-// these.
+// Writes are the calls that change the disk: open (when it creates), append, write_at, resize,
+// sync, close of a file that was opened for writing, make_dir, rename, link, remove, sync_dir,
+// lock; and of maps: creating the file, making it longer, tarn_map_wrote, sync. Reads are open for
+// reading, mapping what is there, read_at, size, stat, list, real_path. The functions of os.h that
+// do more are made of these.
+//
+// A map is memory of the process. tarn_map_wrote is the moment at which the reported bytes reach
+// the file, for every program; what was stored and never reported is in no file.
 //
 // Invariants: same seed and same calls, same run. What was synced survives everything here but
 //             tarn_sim_corrupt and a removal.
-// Ownership:  files and locks are closed by whoever opened them, also after a power loss, before
+// Ownership:  files, maps and locks are closed by whoever opened them, also after a power loss,
+// before
 //             the machine is freed. A machine that exhausts its `alloc` aborts.
 // Threads:    any; but only with one thread is the same seed the same run.
 // Errors:     injected failures are TARN_IO ("input/output error").
@@ -48,18 +54,20 @@ tarn_os *tarn_sim_os(tarn_sim *sim); // lives as long as the machine
 
 uint64_t tarn_sim_write_count(const tarn_sim *sim);
 uint64_t tarn_sim_read_count(const tarn_sim *sim);
-// Files and locks that are not closed, dead ones of an earlier boot included.
+// Files, maps and locks that are not closed, dead ones of an earlier boot included.
 size_t tarn_sim_open_count(const tarn_sim *sim);
 
 // ---- faults; each `n` counts from now, 1 is the next call, 0 is never ----
 
-// The n-th write fails. Nothing of it happens, except: an append leaves a prefix (cut anywhere or
-// at a sector), and a sync forgets bytes as said above.
+// The n-th write fails. Nothing of it happens, except: an append or write_at leaves a prefix (cut
+// anywhere or at a sector), and a sync forgets bytes as said above. A store into a map cannot fail:
+// the next sync of its file does.
 void tarn_sim_fail_write_at(tarn_sim *sim, uint64_t n);
 // The n-th read fails.
 void tarn_sim_fail_read_at(tarn_sim *sim, uint64_t n);
-// The n-th write is the last: it happens, in part (an append) or not at all, by chance, and it and
-// every later call fail until tarn_sim_power_loss or tarn_sim_kill.
+// The n-th write is the last: it happens, in part (an append, a write_at; of a store any beginning
+// or end) or not at all, by chance, and it and every later call fail until tarn_sim_power_loss or
+// tarn_sim_kill. Later stores into maps reach no file.
 void tarn_sim_crash_at(tarn_sim *sim, uint64_t n);
 bool tarn_sim_has_crashed(const tarn_sim *sim);
 
@@ -80,9 +88,10 @@ TARN_MUST_USE tarn_status tarn_sim_corrupt(tarn_sim *sim, tarn_slice path, uint6
 typedef enum tarn_sim_power_mode {
     TARN_SIM_DROP, // nothing survives that was not synced
     TARN_SIM_TEAR, // of what was not synced the oldest part survives: a prefix of each file's
-                   // appends, cut at a sector or between two appends, and of the changes of names
-    // Any sectors of the unsynced appends survive, and any of the changes of names. Lost sectors
-    // before the end of a file hold zeros or noise.
+                   // writes, cut at a sector or between two writes, and of the changes of names
+    // Any sectors survive, each as it was after any of its unsynced writes, and any of the changes
+    // of names. Sectors before the end of a file that never reached the disk hold zeros or noise;
+    // those of a resize zeros.
     TARN_SIM_REORDER,
 } tarn_sim_power_mode;
 

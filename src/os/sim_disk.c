@@ -34,6 +34,7 @@ static sim_node *new_node(sim_disk *disk, bool is_directory, int64_t now_us) {
     node->is_directory = is_directory;
     node->modified_us = now_us;
     node->content.alloc = disk->alloc;
+    node->durable.alloc = disk->alloc;
     node->next = disk->nodes;
     disk->nodes = node;
     return node;
@@ -43,8 +44,7 @@ static void free_node(const sim_disk *disk, sim_node *node) {
     for (int view = 0; view < SIM_VIEW_COUNT; view++) {
         tarn_alloc_free(disk->alloc, node->names[view].entries, node->names[view].capacity);
     }
-    tarn_alloc_free(disk->alloc, node->extents, node->extent_capacity);
-    tarn_buffer_free(&node->content);
+    sim_content_free(disk, node);
     tarn_alloc_free(disk->alloc, node, 1);
 }
 
@@ -232,7 +232,7 @@ static uint64_t used_bytes(const sim_disk *disk) {
     return used;
 }
 
-static uint64_t free_bytes(const sim_disk *disk) {
+uint64_t sim_disk_free_bytes(const sim_disk *disk) {
     if (disk->capacity_bytes == UINT64_MAX) return UINT64_MAX;
     uint64_t used = used_bytes(disk);
     return used < disk->capacity_bytes ? disk->capacity_bytes - used : 0;
@@ -242,7 +242,7 @@ int sim_disk_create(sim_disk *disk, const sim_place *place, bool is_directory, i
                     sim_node **ret_node) {
     if (place->node != NULL) return EEXIST;
     if (place->directory->is_read_only) return EACCES;
-    if (free_bytes(disk) == 0) return ENOSPC;
+    if (sim_disk_free_bytes(disk) == 0) return ENOSPC;
     *ret_node = new_node(disk, is_directory, now_us);
     change_names(disk, *ret_node, NULL, place);
     return 0;
@@ -316,132 +316,7 @@ void sim_disk_sync_names(sim_disk *disk, sim_node *directory) {
     }
 }
 
-// ---- content ----
-
-static void add_extent(const sim_disk *disk, sim_node *file, size_t begin, size_t end) {
-    if (file->extent_count == file->extent_capacity) {
-        size_t capacity = file->extent_capacity == 0 ? 8 : 2 * file->extent_capacity;
-        sim_extent *grown = tarn_alloc_new(disk->alloc, sim_extent, capacity);
-        tarn_assert(grown != NULL);
-        if (file->extent_count > 0) {
-            memcpy(grown, file->extents, file->extent_count * sizeof *grown);
-        }
-        tarn_alloc_free(disk->alloc, file->extents, file->extent_capacity);
-        file->extents = grown;
-        file->extent_capacity = capacity;
-    }
-    file->extents[file->extent_count++] = (sim_extent){begin, end, false};
-}
-
-int sim_disk_append(sim_disk *disk, sim_node *file, tarn_slice bytes, int64_t now_us) {
-    uint64_t room_bytes = free_bytes(disk);
-    bool fits = bytes.len <= room_bytes;
-    tarn_slice stored = fits ? bytes : tarn_slice_head(bytes, (size_t)room_bytes);
-    if (stored.len > 0) {
-        size_t begin = file->content.len;
-        tarn_assert(tarn_buffer_append(&file->content, stored));
-        add_extent(disk, file, begin, file->content.len);
-        file->modified_us = now_us;
-    }
-    return fits ? 0 : ENOSPC;
-}
-
-void sim_disk_truncate(sim_node *file) {
-    tarn_buffer_clear(&file->content);
-    file->extent_count = 0;
-}
-
-// Keeps the extents that no sync can save any more.
-static void keep_forgotten(sim_node *file) {
-    size_t kept = 0;
-    for (size_t i = 0; i < file->extent_count; i++) {
-        if (file->extents[i].is_forgotten) file->extents[kept++] = file->extents[i];
-    }
-    file->extent_count = kept;
-}
-
-void sim_disk_sync(sim_node *file) {
-    keep_forgotten(file);
-}
-
-void sim_disk_fail_sync(sim_disk *disk, sim_node *file) {
-    for (size_t i = 0; i < file->extent_count; i++) {
-        if (!file->extents[i].is_forgotten) file->extents[i].is_forgotten = toss(disk);
-    }
-    keep_forgotten(file);
-}
-
 // ---- power loss ----
-
-// What becomes of the unsynced bytes of one file.
-typedef struct settlement {
-    sim_disk *disk;
-    sim_node *file;
-    tarn_sim_power_mode mode;
-    size_t cut;           // TEAR: bytes from here on are lost
-    size_t lost_sector;   // the last one that lost bytes
-    size_t surviving_len; // the end of the last byte that is not lost
-} settlement;
-
-static size_t choose_cut(const settlement *s) {
-    const sim_node *file = s->file;
-    if (file->extent_count == 0) return file->content.len;
-    const sim_extent *extent = &file->extents[sim_disk_random_below(s->disk, file->extent_count)];
-    if (toss(s->disk)) return toss(s->disk) ? extent->begin : extent->end;
-    size_t offset = extent->begin + sim_disk_random_below(s->disk, extent->end - extent->begin + 1);
-    size_t at_sector = offset - offset % TARN_SIM_SECTOR_BYTES;
-    return at_sector > extent->begin ? at_sector : extent->begin;
-}
-
-// A sector goes to the disk with all that was appended to it so far: once an append to it is lost,
-// so are the later ones.
-static bool survives(settlement *s, size_t begin, size_t end, bool is_forgotten) {
-    size_t sector = begin / TARN_SIM_SECTOR_BYTES;
-    bool does = false;
-    if (is_forgotten || s->mode == TARN_SIM_DROP) return false;
-    if (s->mode == TARN_SIM_TEAR) does = end <= s->cut;
-    if (s->mode == TARN_SIM_REORDER) does = s->lost_sector != sector && toss(s->disk);
-    if (!does) s->lost_sector = sector;
-    return does;
-}
-
-// Where the file's length reached the disk and its bytes did not, there are zeros, or whatever lay
-// on the disk before.
-static void lose_bytes(const settlement *s, size_t begin, size_t end) {
-    bool is_noise = s->mode == TARN_SIM_REORDER && toss(s->disk);
-    for (size_t i = begin; i < end; i++) {
-        s->file->content.data[i] = is_noise ? (uint8_t)sim_disk_random(s->disk) : 0;
-    }
-}
-
-static void settle_extent(settlement *s, const sim_extent *extent) {
-    for (size_t begin = extent->begin; begin < extent->end;) {
-        size_t end = begin + TARN_SIM_SECTOR_BYTES - begin % TARN_SIM_SECTOR_BYTES;
-        if (end > extent->end) end = extent->end;
-        if (survives(s, begin, end, extent->is_forgotten)) {
-            s->surviving_len = end;
-        } else {
-            lose_bytes(s, begin, end);
-        }
-        begin = end;
-    }
-}
-
-static void settle_content(sim_disk *disk, sim_node *file, tarn_sim_power_mode mode) {
-    settlement s = {.disk = disk, .file = file, .mode = mode, .lost_sector = SIZE_MAX};
-    if (mode == TARN_SIM_TEAR) s.cut = choose_cut(&s);
-    size_t settled_end = 0;
-    for (size_t i = 0; i < file->extent_count; i++) {
-        const sim_extent *extent = &file->extents[i];
-        if (extent->begin > settled_end) s.surviving_len = extent->begin; // durable in between
-        settle_extent(&s, extent);
-        settled_end = extent->end;
-    }
-    if (settled_end < file->content.len) s.surviving_len = file->content.len;
-    bool keeps_length = mode == TARN_SIM_REORDER && file->extent_count > 0 && toss(disk);
-    if (!keeps_length) file->content.len = s.surviving_len;
-    file->extent_count = 0;
-}
 
 static void settle_names(sim_disk *disk, tarn_sim_power_mode mode) {
     size_t change_count = 0;
@@ -508,7 +383,7 @@ static void count_links(const sim_disk *disk) {
 void sim_disk_power_loss(sim_disk *disk, tarn_sim_power_mode mode) {
     settle_names(disk, mode);
     for (sim_node *node = disk->nodes; node != NULL; node = node->next) {
-        settle_content(disk, node, mode);
+        sim_content_settle(disk, node, mode);
         node->is_marked = false;
         node->link_count = 0;
         node->open_count = 0;

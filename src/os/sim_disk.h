@@ -3,8 +3,8 @@
 //
 // A directory has two tables of names, the seen one and the durable one. What tells them apart is a
 // journal of the changes of names not yet synced, for the whole disk, oldest first: the durable
-// tables with the journal applied are the seen ones. A file has one content, of which some extents
-// are not yet durable.
+// tables with the journal applied are the seen ones. A file likewise has a seen content, a durable
+// one, and the writes not yet synced between the two (sim_content.c).
 //
 // Memory: asserted to suffice; a test machine has nothing better to do than stop.
 #ifndef TARN_OS_SIM_DISK_H
@@ -26,12 +26,12 @@ typedef struct sim_names {
     size_t capacity;
 } sim_names;
 
-// Appended bytes that are not durable.
-typedef struct sim_extent {
+// A change of a file's content that is not durable.
+typedef struct sim_write {
     size_t begin;
-    size_t end;
-    bool is_forgotten; // by a failed sync: no later sync will write it
-} sim_extent;
+    size_t len;     // of `bytes`
+    uint8_t *bytes; // owned; NULL: the file was made `begin` bytes long
+} sim_write;
 
 typedef struct sim_node {
     struct sim_node *next; // of all nodes, newest first
@@ -44,9 +44,11 @@ typedef struct sim_node {
     int64_t modified_us;
     sim_names names[SIM_VIEW_COUNT]; // of a directory
     tarn_buffer content;             // of a file
-    sim_extent *extents;             // ascending and apart, one per append
-    size_t extent_count;
-    size_t extent_capacity;
+    tarn_buffer durable;             // its content if all writes below were lost
+    sim_write *writes;               // oldest first
+    size_t write_count;
+    size_t write_capacity;
+    bool has_lost_store; // a failed write-back of a map: the next sync fails
 } sim_node;
 
 // Moves a name: from nowhere (create, link), to nowhere (remove), or from one to the other.
@@ -99,9 +101,21 @@ int sim_disk_remove(sim_disk *disk, const sim_place *place);
 void sim_disk_sync_names(sim_disk *disk, sim_node *directory);
 
 int sim_disk_append(sim_disk *disk, sim_node *file, tarn_slice bytes, int64_t now_us);
-void sim_disk_truncate(sim_node *file); // to nothing, durably
-void sim_disk_sync(sim_node *file);
+// Beyond the end there are zeros up to `offset`.
+int sim_disk_write(sim_disk *disk, sim_node *file, size_t offset, tarn_slice bytes, int64_t now_us);
+int sim_disk_resize(sim_disk *disk, sim_node *file, size_t size_bytes, int64_t now_us);
+void sim_disk_truncate(const sim_disk *disk, sim_node *file); // to nothing, durably
+void sim_disk_sync(const sim_disk *disk, sim_node *file);
+// Saves what was written to [begin, end), and the file's size.
+void sim_disk_sync_range(const sim_disk *disk, sim_node *file, size_t begin, size_t end);
 void sim_disk_fail_sync(sim_disk *disk, sim_node *file);
+void sim_disk_flip(sim_node *file, size_t offset, uint8_t xor_mask);
+
+// ---- between sim_disk.c and sim_content.c ----
+
+void sim_content_free(const sim_disk *disk, sim_node *file);
+void sim_content_settle(sim_disk *disk, sim_node *file, tarn_sim_power_mode mode);
+uint64_t sim_disk_free_bytes(const sim_disk *disk);
 
 // Leaves what the mode says, all of it durable, and nothing open or locked.
 void sim_disk_power_loss(sim_disk *disk, tarn_sim_power_mode mode);
