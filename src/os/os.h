@@ -259,6 +259,11 @@ typedef enum tarn_lock_rank {
     TARN_LOCK_TABLE,
     TARN_LOCK_FLOW,
     TARN_LOCK_CHANNEL,
+    TARN_LOCK_KV,        // a store: its families
+    TARN_LOCK_KV_WRITER, // its writers, one after the other
+    TARN_LOCK_KV_STATE,  // an engine's lists of files, memtables, tables
+    TARN_LOCK_KV_LOG,    // where the next record goes
+    TARN_LOCK_KV_SYNC,   // who syncs the log
     TARN_LOCK_CACHE,
     TARN_LOCK_METRICS,
     TARN_LOCK_OS,
