@@ -14,6 +14,7 @@ tarn_status tarn_flow_new(const tarn_flow_options *options, tarn_flow **ret_flow
     tarn_arena_init(&flow->arena, flow->alloc, SIZE_MAX);
     tarn_status status = tarn_mutex_new(TARN_LOCK_FLOW, &flow->lock, err);
     if (status == TARN_OK) status = tarn_cond_new(&flow->changed, err);
+    if (status == TARN_OK) status = tarn_cond_new(&flow->delivered, err);
     if (status != TARN_OK) {
         tarn_flow_free(flow);
         return status;
@@ -48,6 +49,7 @@ void tarn_flow_free(tarn_flow *flow) {
     tarn_alloc_free(flow->alloc, flow->nodes, flow->node_capacity);
     tarn_alloc_free(flow->alloc, flow->threads, flow->options.thread_count);
     tarn_arena_reset(&flow->arena);
+    tarn_cond_free(flow->delivered);
     tarn_cond_free(flow->changed);
     tarn_mutex_free(flow->lock);
     tarn_alloc_free(flow->alloc, flow, 1);

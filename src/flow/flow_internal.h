@@ -118,7 +118,9 @@ struct tarn_flow {
     flow_channel result;
 
     tarn_mutex *lock;
-    tarn_cond *changed; // work, room or results appeared, or the state moved
+    // Workers wait for the first, the caller for the second: it is not woken by every step.
+    tarn_cond *changed;   // work or room appeared, or the state moved
+    tarn_cond *delivered; // a result appeared, or the state moved
     tarn_thread **threads;
     size_t started_count;
 

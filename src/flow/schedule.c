@@ -2,6 +2,7 @@
 #include "flow/flow_internal.h"
 
 // Everything that is named *_locked is called with the flow's lock held; some release it meanwhile.
+static void stop_locked(tarn_flow *flow) TARN_REQUIRES(flow->lock);
 static void fail_locked(tarn_flow *flow, tarn_status status, const tarn_error *error)
     TARN_REQUIRES(flow->lock);
 static bool source_has_work_locked(const tarn_flow *flow, const flow_task *task, int64_t now_ns)
@@ -26,6 +27,12 @@ static int64_t monotonic_ns(const tarn_flow *flow) {
     return tarn_os_monotonic_ns(flow->options.os);
 }
 
+static void stop_locked(tarn_flow *flow) {
+    flow->state = FLOW_STOPPED;
+    tarn_cond_broadcast(flow->changed);
+    tarn_cond_broadcast(flow->delivered);
+}
+
 static void fail_locked(tarn_flow *flow, tarn_status status, const tarn_error *error) {
     if (flow->status == TARN_OK) {
         flow->status = status;
@@ -33,8 +40,7 @@ static void fail_locked(tarn_flow *flow, tarn_status status, const tarn_error *e
     }
     // Relaxed: workers look at it under the lock, or only to stop early.
     atomic_store_explicit(&flow->cancelled, true, memory_order_relaxed);
-    flow->state = FLOW_STOPPED;
-    tarn_cond_broadcast(flow->changed);
+    stop_locked(flow);
 }
 
 static bool has_room_locked(const flow_task *task) {
@@ -298,9 +304,7 @@ static void run_locked(tarn_flow *flow, flow_task *task) {
     if (status != TARN_OK && flow->state == FLOW_RUNNING) {
         fail_locked(flow, status, &error);
     }
-    if (flow->ended_tasks == flow->task_count && flow->state == FLOW_RUNNING) {
-        flow->state = FLOW_STOPPED;
-    }
+    if (flow->ended_tasks == flow->task_count && flow->state == FLOW_RUNNING) stop_locked(flow);
     tarn_cond_broadcast(flow->changed);
 }
 
@@ -331,7 +335,7 @@ tarn_status flow_send(tarn_flow *flow, flow_channel *channel, flow_message messa
     tarn_mutex_lock(flow->lock);
     if (message.kind == FLOW_CHUNK) make_room_locked(flow, channel, sender);
     bool pushed = flow_channel_push(channel, flow->alloc, message);
-    tarn_cond_broadcast(flow->changed);
+    tarn_cond_broadcast(channel->consumer == NULL ? flow->delivered : flow->changed);
     tarn_mutex_unlock(flow->lock);
     if (pushed) return TARN_OK;
     tarn_batch_unref(message.batch);
@@ -421,7 +425,7 @@ void flow_join(tarn_flow *flow) {
 tarn_status tarn_flow_wait(tarn_flow *flow, tarn_error *err) {
     if (flow->options.thread_count == 0) work(flow);
     tarn_mutex_lock(flow->lock);
-    while (flow->state == FLOW_RUNNING) tarn_cond_wait(flow->changed, flow->lock);
+    while (flow->state == FLOW_RUNNING) tarn_cond_wait(flow->delivered, flow->lock);
     tarn_status status = flow->status;
     if (status != TARN_OK && err != NULL) *err = flow->error;
     tarn_mutex_unlock(flow->lock);
@@ -442,8 +446,12 @@ tarn_status tarn_flow_next(tarn_flow *flow, tarn_batch **ret_batch, tarn_error *
             break;
         }
         if (flow->state != FLOW_RUNNING) break;
+        if (flow->options.thread_count > 0) { // the workers run the tasks, and look at cancel_flag
+            tarn_cond_wait(flow->delivered, flow->lock);
+            continue;
+        }
         int64_t now_ns = monotonic_ns(flow);
-        flow_task *task = flow->options.thread_count == 0 ? pick_locked(flow, now_ns) : NULL;
+        flow_task *task = pick_locked(flow, now_ns);
         if (task != NULL) {
             run_locked(flow, task);
         } else {
