@@ -275,6 +275,10 @@ void tarn_aggregate_destroy(const tarn_aggregate *aggregate, const tarn_alloc *a
     memset(state, 0, aggregate->state_bytes);
 }
 
+bool tarn_aggregate_owns_memory(const tarn_aggregate *aggregate) {
+    return aggregate->distinct || expr_aggregate_ops_of(aggregate)->destroy != NULL;
+}
+
 // ---- bytes ----
 
 tarn_status expr_agg_put_number(tarn_buffer *out, int64_t number, tarn_error *err) {

@@ -160,9 +160,10 @@ TARN_MUST_USE tarn_status tarn_expr_evaluate(const tarn_expr *expr, tarn_eval_co
 
 // ---- aggregates ----
 //
-// An aggregate's state is a few bytes that its user lays out (in a group's row): init, update, then
-// finalize any number of times, and destroy. Larger parts (text, DISTINCT sets, the multiset behind
-// a retractable min) are allocated from `alloc` and owned by the state.
+// An aggregate's state is a few bytes that its user lays out (in a group's row): init, which zeroes
+// them (zeroed memory needs no call), update, then finalize any number of times, and destroy.
+// Larger parts (text, DISTINCT sets, the multiset behind a retractable min) are allocated from
+// `alloc` and owned by the state.
 
 typedef struct tarn_aggregate_function tarn_aggregate_function;
 
@@ -218,6 +219,8 @@ TARN_MUST_USE tarn_status tarn_aggregate_decode(const tarn_aggregate *aggregate,
                                                 uint8_t *state, tarn_error *err);
 void tarn_aggregate_destroy(const tarn_aggregate *aggregate, const tarn_alloc *alloc,
                             uint8_t *state);
+// Whether a state may hold memory from `alloc`: false where destroy has nothing to do.
+bool tarn_aggregate_owns_memory(const tarn_aggregate *aggregate);
 
 // ---- predicates for pruning ----
 //

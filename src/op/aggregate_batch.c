@@ -1,245 +1,380 @@
 // aggregate_batch.c - hash aggregation of an input that ends.
 //
-// Each part of the input is aggregated where it is produced, in its own task; when all have ended,
-// one operator merges the parts' tables and emits the result. With a single part the same operator
-// does both.
+//   part 0: rows -> table -> its groups in order of hash partition ---+--> merge of partitions 0, 1
+//   part 1: rows -> table -> its groups in order of hash partition ---+--> merge of partitions 2, 3
+//
+// Each part of the input is aggregated where it is produced, in its own task. When all parts have
+// ended, as many operators as there are parts share the merge: each takes some of the partitions
+// and sees all parts' groups of these, and nobody else touches them. Groups stay where they were
+// made: the first of several equal ones takes up the states of the others and is emitted. A single
+// part emits its table itself.
 #include "op/op_internal.h"
 
-typedef struct batch_aggregate batch_aggregate;
-struct batch_aggregate {
+#define PARTITION_BITS  TARN_TUNABLE(6, 2)
+#define PARTITIONS      ((size_t)1 << PARTITION_BITS)
+#define MERGE_LOOKAHEAD 8 // groups that are fetched ahead
+
+typedef struct part_aggregate {
     op_base base;
     op_aggregation aggregation;
     op_groups table;
-    batch_aggregate **parts; // merging: the operators of the inputs, which outlive the run
-    size_t part_count;       // 0: rows come as chunks
-    size_t ended_count;
-    bool emits;
+    bool emits;    // there is no other part
+    bool is_first; // where there is no GROUP BY, it makes the group of an empty input
+    size_t partition_counts[PARTITIONS];
+    // After the end: all groups, by partition; those of partition p begin at partition_starts[p].
+    uint8_t **divided;
+    size_t divided_count;
+    size_t partition_starts[PARTITIONS + 1];
     uint64_t *hashes; // scratch of one chunk
     uint8_t **groups;
     uint8_t **added;
-};
+} part_aggregate;
 
-static void aggregate_free(void *self) {
-    batch_aggregate *op = self;
+static size_t partition_of(const uint8_t *group) {
+    return (size_t)(op_group_hash(group) >> (64 - PARTITION_BITS));
+}
+
+// ---- a part ----
+
+static void part_free(void *self) {
+    part_aggregate *op = self;
     const tarn_alloc *alloc = op->base.alloc;
+    tarn_alloc_free(alloc, op->divided, op->divided_count);
     op_aggregation_destroy_table(&op->aggregation, &op->table);
     op_aggregation_free(&op->aggregation);
     op_base_free(&op->base);
     tarn_alloc_free(alloc, op, 1);
 }
 
-static tarn_status add_rows(batch_aggregate *op, const tarn_chunk *chunk, tarn_error *err) {
-    if (tarn_chunk_count(chunk) == 0) return TARN_OK;
-    op_aggregation *aggregation = &op->aggregation;
-    tarn_arena *arena = &op->base.batch_arena;
-    op_aggregation_input input;
-    TARN_TRY(op_aggregation_eval(aggregation, chunk, arena, &input, err));
-    op_hash_rows(input.vectors, aggregation->group_count, chunk, op->hashes);
-    op_probe probe = {.keys = input.vectors,
-                      .chunk = chunk,
-                      .hashes = op->hashes,
-                      .add = true,
-                      .added = op->added};
-    tarn_status status = op_groups_probe(&op->table, &probe, op->groups, err);
-    // Also after a failure: every group in the table has states that can be destroyed.
-    op_aggregation_init_states(aggregation, op->added, probe.added_count);
-    if (status != TARN_OK) return status;
-    return op_aggregation_update(aggregation, &input, chunk, op->groups, arena, err);
-}
-
-static tarn_status aggregate_chunk(void *self, size_t input, const tarn_chunk *chunk,
-                                   tarn_output *output, tarn_error *err) {
-    (void)input;
-    (void)output;
-    batch_aggregate *op = self;
-    tarn_arena_clear(&op->base.batch_arena);
-    return op_blame(&op->base, add_rows(op, chunk, err), err);
-}
-
-// ---- merging ----
-
-static tarn_status merge_groups(batch_aggregate *op, uint8_t **sources, size_t count,
-                                tarn_error *err) {
-    op_aggregation *aggregation = &op->aggregation;
-    tarn_arena *arena = &op->base.batch_arena;
-    tarn_arena_clear(arena);
-    tarn_vector *keys = tarn_arena_new(arena, tarn_vector, aggregation->group_count + 1);
-    if (keys == NULL) return op_no_memory(&op->base, err);
-    for (size_t g = 0; g < aggregation->group_count; g++) {
-        TARN_TRY(op_layout_gather(&aggregation->keys, g, sources, count, arena, &keys[g], err));
-    }
-    for (size_t i = 0; i < count; i++) memcpy(&op->hashes[i], sources[i], sizeof *op->hashes);
-    tarn_chunk chunk = {
-        .row_count = count, .column_count = aggregation->group_count, .columns = keys};
+static tarn_status find_groups(part_aggregate *op, const tarn_vector *keys, const tarn_chunk *chunk,
+                               tarn_error *err) {
+    op_hash_rows(keys, op->aggregation.group_count, chunk, op->hashes);
     op_probe probe = {
-        .keys = keys, .chunk = &chunk, .hashes = op->hashes, .add = true, .added = op->added};
-    tarn_status status = op_groups_probe(&op->table, &probe, op->groups, err);
-    op_aggregation_init_states(aggregation, op->added, probe.added_count);
-    if (status != TARN_OK) return status;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t a = 0; a < aggregation->aggregate_count; a++) {
-            size_t offset = aggregation->state_offsets[a];
-            TARN_TRY(tarn_aggregate_merge(&aggregation->aggregates[a], aggregation->alloc,
-                                          op->groups[i] + offset, sources[i] + offset, err));
-        }
+        .keys = keys, .chunk = chunk, .hashes = op->hashes, .add = true, .added = op->added};
+    TARN_TRY(op_groups_probe(&op->table, &probe, op->groups, err));
+    for (size_t i = 0; i < probe.added_count; i++) {
+        op->partition_counts[partition_of(op->added[i])]++;
     }
     return TARN_OK;
 }
 
-static tarn_status merge_part(batch_aggregate *op, batch_aggregate *part, tarn_error *err) {
-    // The first of size is taken as it is. `keys` of a table is its owner's layout, so ours must
-    // replace it; the two are equal.
-    if (op->table.count == 0) {
-        op_aggregation_destroy_table(&op->aggregation, &op->table);
-        op->table = part->table;
-        op->table.keys = &op->aggregation.keys;
-        part->table = (op_groups){0};
-        return TARN_OK;
+static tarn_status add_rows(part_aggregate *op, const tarn_chunk *chunk, tarn_error *err) {
+    if (tarn_chunk_count(chunk) == 0) return TARN_OK;
+    tarn_arena *arena = &op->base.batch_arena;
+    op_aggregation_input input;
+    TARN_TRY(op_aggregation_eval(&op->aggregation, chunk, arena, &input, err));
+    TARN_TRY(find_groups(op, input.vectors, chunk, err));
+    return op_aggregation_update(&op->aggregation, &input, chunk, op->groups, arena, err);
+}
+
+static tarn_status part_chunk(void *self, size_t input, const tarn_chunk *chunk,
+                              tarn_output *output, tarn_error *err) {
+    (void)input;
+    (void)output;
+    part_aggregate *op = self;
+    tarn_arena_clear(&op->base.batch_arena);
+    return op_blame(&op->base, add_rows(op, chunk, err), err);
+}
+
+static tarn_status divide_groups(part_aggregate *op, tarn_error *err) {
+    size_t next[PARTITIONS];
+    for (size_t p = 0; p < PARTITIONS; p++) {
+        next[p] = op->partition_starts[p];
+        op->partition_starts[p + 1] = next[p] + op->partition_counts[p];
     }
-    uint8_t *sources[TARN_CHUNK_ROWS];
-    size_t count = 0;
-    op_groups_iterator iterator = op_groups_begin(&part->table);
-    for (uint8_t *group; (group = op_groups_next(&part->table, &iterator)) != NULL;) {
-        sources[count++] = group;
-        if (count < TARN_CHUNK_ROWS) continue;
-        TARN_TRY(merge_groups(op, sources, count, err));
-        count = 0;
+    tarn_assert(op->partition_starts[PARTITIONS] == op->table.count);
+    op->divided = tarn_alloc_new(op->base.alloc, uint8_t *, op->table.count);
+    if (op->divided == NULL) return op_no_memory(&op->base, err);
+    op->divided_count = op->table.count;
+    op_groups_iterator iterator = op_groups_begin(&op->table);
+    for (uint8_t *group; (group = op_groups_next(&op->table, &iterator)) != NULL;) {
+        op->divided[next[partition_of(group)]++] = group;
     }
-    if (count > 0) TARN_TRY(merge_groups(op, sources, count, err));
-    op_aggregation_destroy_table(&part->aggregation, &part->table);
+    op_groups_forget_slots(&op->table);
     return TARN_OK;
 }
 
 // ---- the result ----
 
-static tarn_status emit_groups(batch_aggregate *op, uint8_t **groups, size_t count,
-                               tarn_output *output, tarn_error *err) {
-    tarn_arena *arena = &op->base.batch_arena;
+static tarn_status emit_groups(op_base *base, const op_aggregation *aggregation,
+                               uint8_t *const *groups, size_t count, tarn_output *output,
+                               tarn_error *err) {
+    tarn_arena *arena = &base->batch_arena;
     tarn_arena_clear(arena);
-    size_t column_count = op->aggregation.group_count + op->aggregation.aggregate_count;
+    size_t column_count = aggregation->group_count + aggregation->aggregate_count;
     tarn_chunk chunk = {.row_count = count, .column_count = column_count};
     chunk.columns = tarn_arena_new(arena, tarn_vector, column_count + 1);
-    if (chunk.columns == NULL) return op_no_memory(&op->base, err);
-    TARN_TRY(op_aggregation_gather(&op->aggregation, groups, count, arena, chunk.columns, err));
+    if (chunk.columns == NULL) return op_no_memory(base, err);
+    TARN_TRY(op_aggregation_gather(aggregation, groups, count, arena, chunk.columns, err));
     return tarn_output_emit(output, &chunk, err);
 }
 
-static tarn_status emit_table(batch_aggregate *op, tarn_output *output, tarn_error *err) {
-    uint8_t *groups[TARN_CHUNK_ROWS];
+static tarn_status emit_table(part_aggregate *op, tarn_output *output, tarn_error *err) {
     size_t count = 0;
     op_groups_iterator iterator = op_groups_begin(&op->table);
     for (uint8_t *group; (group = op_groups_next(&op->table, &iterator)) != NULL;) {
-        groups[count++] = group;
+        op->groups[count++] = group;
         if (count < TARN_CHUNK_ROWS) continue;
-        TARN_TRY(emit_groups(op, groups, count, output, err));
+        TARN_TRY(emit_groups(&op->base, &op->aggregation, op->groups, count, output, err));
         if (tarn_output_is_closed(output)) return TARN_OK;
         count = 0;
     }
-    return count == 0 ? TARN_OK : emit_groups(op, groups, count, output, err);
+    if (count == 0) return TARN_OK;
+    return emit_groups(&op->base, &op->aggregation, op->groups, count, output, err);
 }
 
-// Without GROUP BY there is one row, also over no input.
-static tarn_status make_only_group(batch_aggregate *op, tarn_error *err) {
-    if (op->aggregation.group_count > 0 || op->table.count > 0) return TARN_OK;
-    tarn_chunk one_row = {.row_count = 1};
-    uint64_t hash;
-    op_hash_rows(NULL, 0, &one_row, &hash);
-    uint8_t *group = NULL;
-    op_probe probe = {.chunk = &one_row, .hashes = &hash, .add = true};
-    TARN_TRY(op_groups_probe(&op->table, &probe, &group, err));
-    op_aggregation_init_states(&op->aggregation, &group, 1);
+static tarn_status end_part(part_aggregate *op, tarn_output *output, tarn_error *err) {
+    // Without GROUP BY there is one row, also over no input.
+    if (op->is_first && op->aggregation.group_count == 0 && op->table.count == 0) {
+        tarn_chunk one_row = {.row_count = 1};
+        TARN_TRY(find_groups(op, NULL, &one_row, err));
+    }
+    return op->emits ? emit_table(op, output, err) : divide_groups(op, err);
+}
+
+static tarn_status part_end(void *self, size_t input, tarn_output *output, tarn_error *err) {
+    (void)input;
+    part_aggregate *op = self;
+    return op_blame(&op->base, end_part(op, output, err), err);
+}
+
+static const tarn_operator_ops part_ops = {.chunk = part_chunk, .end = part_end, .free = part_free};
+
+// ---- merging ----
+
+typedef struct merge_aggregate {
+    op_base base;
+    op_aggregation aggregation;
+    part_aggregate **parts; // the operators of the inputs, which outlive the run
+    size_t part_count;
+    size_t ended_count;
+    size_t partition; // the next to merge
+    size_t partition_end;
+    op_group_set set;
+    uint8_t **ready; // groups to be emitted, up to a chunk of them
+    size_t ready_count;
+} merge_aggregate;
+
+static void merge_free(void *self) {
+    merge_aggregate *op = self;
+    const tarn_alloc *alloc = op->base.alloc;
+    op_group_set_free(&op->set);
+    op_aggregation_free(&op->aggregation);
+    op_base_free(&op->base);
+    tarn_alloc_free(alloc, op, 1);
+}
+
+static tarn_status merge_states(merge_aggregate *op, uint8_t *target, const uint8_t *source,
+                                tarn_error *err) {
+    const op_aggregation *aggregation = &op->aggregation;
+    for (size_t a = 0; a < aggregation->aggregate_count; a++) {
+        size_t offset = aggregation->state_offsets[a];
+        TARN_TRY(tarn_aggregate_merge(&aggregation->aggregates[a], aggregation->alloc,
+                                      target + offset, source + offset, err));
+    }
     return TARN_OK;
 }
 
-static tarn_status aggregate_end(void *self, size_t input, tarn_output *output, tarn_error *err) {
-    batch_aggregate *op = self;
-    if (!op->emits) return TARN_OK;
-    tarn_status status = TARN_OK;
-    if (op->part_count > 0) status = merge_part(op, op->parts[input], err);
-    op->ended_count++;
-    if (status == TARN_OK && op->ended_count < op->part_count) return TARN_OK;
-    if (status == TARN_OK) status = make_only_group(op, err);
-    if (status == TARN_OK) status = emit_table(op, output, err);
-    return op_blame(&op->base, status, err);
+// Merges a part's groups of a partition into those of the parts before; the groups that stay move
+// to the front of the list.
+static tarn_status merge_list(merge_aggregate *op, uint8_t **groups, size_t count, size_t *ret_kept,
+                              tarn_error *err) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i + MERGE_LOOKAHEAD < count) {
+            __builtin_prefetch(groups[i + MERGE_LOOKAHEAD]);
+            __builtin_prefetch(groups[i + MERGE_LOOKAHEAD] + 64);
+        }
+        uint8_t *group = groups[i];
+        uint8_t *member = op_group_set_add(&op->set, group);
+        if (member == group) {
+            groups[kept++] = group;
+        } else {
+            TARN_TRY(merge_states(op, member, group, err));
+        }
+    }
+    *ret_kept = kept;
+    return TARN_OK;
 }
 
-static const tarn_operator_ops aggregate_ops = {
-    .chunk = aggregate_chunk, .end = aggregate_end, .free = aggregate_free};
+static tarn_status emit_ready(merge_aggregate *op, tarn_output *output, tarn_error *err) {
+    size_t count = op->ready_count;
+    op->ready_count = 0;
+    if (count == 0) return TARN_OK;
+    return emit_groups(&op->base, &op->aggregation, op->ready, count, output, err);
+}
+
+static tarn_status emit_list(merge_aggregate *op, uint8_t *const *groups, size_t count,
+                             tarn_output *output, tarn_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        op->ready[op->ready_count++] = groups[i];
+        if (op->ready_count == TARN_CHUNK_ROWS) TARN_TRY(emit_ready(op, output, err));
+    }
+    return TARN_OK;
+}
+
+static tarn_status merge_partition(merge_aggregate *op, size_t partition, tarn_output *output,
+                                   tarn_error *err) {
+    uint8_t **lists[OP_PART_LIMIT];
+    size_t counts[OP_PART_LIMIT];
+    size_t total = 0;
+    for (size_t i = 0; i < op->part_count; i++) {
+        part_aggregate *part = op->parts[i];
+        size_t start = part->partition_starts[partition];
+        lists[i] = part->divided + start;
+        counts[i] = part->partition_starts[partition + 1] - start;
+        total += counts[i];
+    }
+    if (total == 0) return TARN_OK;
+    if (!op_group_set_begin(&op->set, total)) return op_no_memory(&op->base, err);
+    for (size_t i = 0; i < op->part_count; i++) {
+        TARN_TRY(merge_list(op, lists[i], counts[i], &counts[i], err));
+    }
+    // Only now have the groups taken up all there is.
+    for (size_t i = 0; i < op->part_count; i++) {
+        TARN_TRY(emit_list(op, lists[i], counts[i], output, err));
+    }
+    return TARN_OK;
+}
+
+static tarn_status merge_all(merge_aggregate *op, tarn_output *output, tarn_error *err) {
+    for (; op->partition < op->partition_end; op->partition++) {
+        if (tarn_output_is_closed(output)) return TARN_OK;
+        TARN_TRY(merge_partition(op, op->partition, output, err));
+    }
+    return emit_ready(op, output, err);
+}
+
+// Parts send no rows: their tables are looked into once all have ended.
+static tarn_status merge_chunk(void *self, size_t input, const tarn_chunk *chunk,
+                               tarn_output *output, tarn_error *err) {
+    (void)input;
+    (void)chunk;
+    (void)output;
+    const merge_aggregate *op = self;
+    return tarn_fail(err, TARN_INVALID, "operator '" TARN_SLICE_FMT "' takes no rows",
+                     TARN_SLICE_ARG(op->base.name));
+}
+
+static tarn_status merge_end(void *self, size_t input, tarn_output *output, tarn_error *err) {
+    (void)input;
+    merge_aggregate *op = self;
+    op->ended_count++;
+    if (op->ended_count < op->part_count) return TARN_OK;
+    return op_blame(&op->base, merge_all(op, output, err), err);
+}
+
+static const tarn_operator_ops merge_ops = {
+    .chunk = merge_chunk, .end = merge_end, .free = merge_free};
 
 // ---- building ----
 
-static tarn_status new_aggregate(op_builder *builder, const tarn_plan *plan, const char *kind,
-                                 batch_aggregate **ret_op, tarn_error *err) {
-    batch_aggregate *op = tarn_alloc_new(builder->context->alloc, batch_aggregate, 1);
-    if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
-    op->base.alloc = builder->context->alloc;
-    tarn_status status = op_builder_base(builder, kind, &op->base, err);
-    if (status != TARN_OK) goto fail;
+static tarn_status init_part(part_aggregate *op, op_builder *builder, const tarn_plan *plan,
+                             tarn_error *err) {
+    TARN_TRY(op_builder_base(builder, "aggregate", &op->base, err));
+    TARN_TRY(op_aggregation_init(&op->aggregation, plan, &op->base, builder->context->eval, false,
+                                 0, err));
     tarn_arena *arena = &op->base.arena;
-    status = op_aggregation_init(&op->aggregation, plan, &op->base, builder->context->eval, false,
-                                 0, err);
-    if (status != TARN_OK) goto fail;
     op->hashes = tarn_arena_new_raw(arena, uint64_t, TARN_CHUNK_ROWS);
     op->groups = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
     op->added = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
     if (op->hashes == NULL || op->groups == NULL || op->added == NULL) {
-        status = op_no_memory(&op->base, err);
-        goto fail;
+        return op_no_memory(&op->base, err);
     }
     op_groups_init(&op->table, op->base.alloc, &op->aggregation.keys, op->aggregation.group_bytes,
                    false);
-    *ret_op = op;
     return TARN_OK;
-fail:
-    aggregate_free(op);
-    return status;
 }
 
-static tarn_status build_merge(op_builder *builder, const tarn_plan *plan,
-                               batch_aggregate *const *parts, const op_parts *nodes,
-                               tarn_node *ret_node, tarn_error *err) {
-    batch_aggregate *op = NULL;
-    TARN_TRY(new_aggregate(builder, plan, "merge", &op, err));
-    op->emits = true;
-    op->part_count = nodes->count;
-    op->parts = tarn_arena_new(&op->base.arena, batch_aggregate *, nodes->count);
-    if (op->parts == NULL) {
-        tarn_status status = op_no_memory(&op->base, err);
-        aggregate_free(op);
+static tarn_status build_part(op_builder *builder, const tarn_plan *plan, tarn_node input,
+                              part_aggregate **ret_part, tarn_node *ret_node, tarn_error *err) {
+    part_aggregate *op = tarn_alloc_new(builder->context->alloc, part_aggregate, 1);
+    if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
+    op->base.alloc = builder->context->alloc;
+    tarn_status status = init_part(op, builder, plan, err);
+    if (status != TARN_OK) {
+        part_free(op);
         return status;
     }
-    memcpy(op->parts, parts, nodes->count * sizeof *parts);
-    return op_builder_add(builder, &op->base, &aggregate_ops, nodes, 0, ret_node, err);
+    *ret_part = op;
+    op_parts inputs = op_one_part(input);
+    return op_builder_add(builder, &op->base, &part_ops, &inputs, 0, ret_node, err);
 }
 
-tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan,
-                                     tarn_node *ret_node, tarn_error *err) {
+static tarn_status init_merge(merge_aggregate *op, op_builder *builder, const tarn_plan *plan,
+                              part_aggregate *const *parts, size_t part_count, tarn_error *err) {
+    TARN_TRY(op_builder_base(builder, "merge", &op->base, err));
+    TARN_TRY(op_aggregation_init(&op->aggregation, plan, &op->base, builder->context->eval, false,
+                                 0, err));
+    tarn_arena *arena = &op->base.arena;
+    op->ready = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
+    op->parts = tarn_arena_new_raw(arena, part_aggregate *, part_count);
+    if (op->ready == NULL || op->parts == NULL) return op_no_memory(&op->base, err);
+    memcpy(op->parts, parts, part_count * sizeof(part_aggregate *));
+    op->part_count = part_count;
+    op->set = (op_group_set){.alloc = op->base.alloc, .keys = &op->aggregation.keys};
+    return TARN_OK;
+}
+
+// Merge number `index` of `merge_count`.
+static tarn_status build_merge(op_builder *builder, const tarn_plan *plan,
+                               part_aggregate *const *parts, const op_parts *nodes, size_t index,
+                               size_t merge_count, tarn_node *ret_node, tarn_error *err) {
+    merge_aggregate *op = tarn_alloc_new(builder->context->alloc, merge_aggregate, 1);
+    if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
+    op->base.alloc = builder->context->alloc;
+    tarn_status status = init_merge(op, builder, plan, parts, nodes->count, err);
+    if (status != TARN_OK) {
+        merge_free(op);
+        return status;
+    }
+    op->partition = PARTITIONS * index / merge_count;
+    op->partition_end = PARTITIONS * (index + 1) / merge_count;
+    return op_builder_add(builder, &op->base, &merge_ops, nodes, 0, ret_node, err);
+}
+
+tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan, size_t part_limit,
+                                     op_parts *ret_parts, tarn_error *err) {
     op_parts inputs;
     TARN_TRY(
         op_build_parts(builder, plan->inputs[0], op_builder_part_limit(builder), &inputs, err));
-    batch_aggregate *parts[OP_PART_LIMIT];
+    part_aggregate *parts[OP_PART_LIMIT];
     op_parts nodes = {.count = inputs.count};
     for (size_t i = 0; i < inputs.count; i++) {
-        TARN_TRY(new_aggregate(builder, plan, "aggregate", &parts[i], err));
+        TARN_TRY(build_part(builder, plan, inputs.nodes[i], &parts[i], &nodes.nodes[i], err));
+        parts[i]->is_first = i == 0;
         parts[i]->emits = inputs.count == 1;
-        op_parts input = op_one_part(inputs.nodes[i]);
-        TARN_TRY(op_builder_add(builder, &parts[i]->base, &aggregate_ops, &input, 0,
-                                &nodes.nodes[i], err));
     }
     if (inputs.count == 1) {
-        *ret_node = nodes.nodes[0];
+        *ret_parts = nodes;
         return TARN_OK;
     }
-    return build_merge(builder, plan, parts, &nodes, ret_node, err);
+    // One group needs one merge. Where a single node is wanted, what the merges emit is united.
+    bool has_groups = plan->aggregate.group_count > 0;
+    op_parts merges = {.count = has_groups ? inputs.count : 1};
+    for (size_t i = 0; i < merges.count; i++) {
+        TARN_TRY(build_merge(builder, plan, parts, &nodes, i, merges.count, &merges.nodes[i], err));
+    }
+    if (merges.count > part_limit) {
+        tarn_node node;
+        TARN_TRY(op_build_union(builder, &merges, &node, err));
+        merges = op_one_part(node);
+    }
+    *ret_parts = merges;
+    return TARN_OK;
 }
 
-tarn_status op_build_aggregate(op_builder *builder, const tarn_plan *plan, tarn_node *ret_node,
-                               tarn_error *err) {
+tarn_status op_build_aggregate(op_builder *builder, const tarn_plan *plan, size_t part_limit,
+                               op_parts *ret_parts, tarn_error *err) {
     if (builder->context->mode == TARN_OP_BATCH) {
-        return op_build_batch_aggregate(builder, plan, ret_node, err);
+        return op_build_batch_aggregate(builder, plan, part_limit, ret_parts, err);
     }
+    tarn_node node;
     if (plan->aggregate.emit_on_close) {
-        return op_build_window_aggregate(builder, plan, ret_node, err);
+        TARN_TRY(op_build_window_aggregate(builder, plan, &node, err));
+    } else {
+        TARN_TRY(op_build_stream_aggregate(builder, plan, &node, err));
     }
-    return op_build_stream_aggregate(builder, plan, ret_node, err);
+    *ret_parts = op_one_part(node);
+    return TARN_OK;
 }

@@ -25,7 +25,6 @@ typedef struct stream_aggregate {
     tarn_buffer value;
     uint64_t *hashes; // scratch of one chunk
     uint8_t **groups;
-    uint8_t **added;
 } stream_aggregate;
 
 static uint32_t group_flags(const uint8_t *group) {
@@ -78,12 +77,8 @@ static tarn_status mark_dirty(stream_aggregate *op, uint8_t *group, tarn_error *
 static tarn_status find_groups(stream_aggregate *op, const tarn_vector *keys,
                                const tarn_chunk *chunk, tarn_error *err) {
     op_hash_rows(keys, op->aggregation.group_count, chunk, op->hashes);
-    op_probe probe = {
-        .keys = keys, .chunk = chunk, .hashes = op->hashes, .add = true, .added = op->added};
-    tarn_status status = op_groups_probe(&op->table, &probe, op->groups, err);
-    // Also after a failure: every group in the table has states that can be destroyed.
-    op_aggregation_init_states(&op->aggregation, op->added, probe.added_count);
-    return status;
+    op_probe probe = {.keys = keys, .chunk = chunk, .hashes = op->hashes, .add = true};
+    return op_groups_probe(&op->table, &probe, op->groups, err);
 }
 
 static tarn_status add_rows(stream_aggregate *op, const tarn_chunk *chunk, tarn_error *err) {
@@ -426,8 +421,7 @@ tarn_status op_build_stream_aggregate(op_builder *builder, const tarn_plan *plan
     if (status == TARN_OK) {
         op->hashes = tarn_arena_new_raw(&op->base.arena, uint64_t, TARN_CHUNK_ROWS);
         op->groups = tarn_arena_new_raw(&op->base.arena, uint8_t *, TARN_CHUNK_ROWS);
-        op->added = tarn_arena_new_raw(&op->base.arena, uint8_t *, TARN_CHUNK_ROWS);
-        if (op->hashes == NULL || op->groups == NULL || op->added == NULL) {
+        if (op->hashes == NULL || op->groups == NULL) {
             status = op_no_memory(&op->base, err);
         }
     }

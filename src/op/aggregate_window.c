@@ -52,7 +52,6 @@ typedef struct window_aggregate {
     uint32_t *selection;
     uint8_t **groups;
     uint8_t **window_groups;
-    uint8_t **added;
 } window_aggregate;
 
 static op_group *header_of(uint8_t *group) {
@@ -201,14 +200,9 @@ static tarn_status find_groups(window_aggregate *op, window *w, const op_aggrega
     tarn_chunk part = *input->chunk;
     part.selection = rows;
     part.selected_count = w->row_count;
-    op_probe probe = {.keys = input->vectors,
-                      .chunk = &part,
-                      .hashes = op->window_hashes,
-                      .add = true,
-                      .added = op->added};
-    tarn_status status = op_groups_probe(&w->table, &probe, op->window_groups, err);
-    op_aggregation_init_states(&op->aggregation, op->added, probe.added_count);
-    if (status != TARN_OK) return status;
+    op_probe probe = {
+        .keys = input->vectors, .chunk = &part, .hashes = op->window_hashes, .add = true};
+    TARN_TRY(op_groups_probe(&w->table, &probe, op->window_groups, err));
     position = w->first_row;
     for (size_t i = 0; i < w->row_count; i++) {
         uint8_t *group = op->window_groups[i];
@@ -488,11 +482,8 @@ static tarn_status restore_group(window_aggregate *op, tarn_slice key, tarn_slic
     TARN_TRY(find_window(op, window_end(op, &keys[op->window_group], 0), &w, err));
     tarn_chunk one_row = {.row_count = 1, .column_count = group_count, .columns = keys};
     op_hash_rows(keys, group_count, &one_row, op->hashes);
-    op_probe probe = {
-        .keys = keys, .chunk = &one_row, .hashes = op->hashes, .add = true, .added = op->added};
-    tarn_status status = op_groups_probe(&w->table, &probe, op->groups, err);
-    op_aggregation_init_states(&op->aggregation, op->added, probe.added_count);
-    if (status != TARN_OK) return status;
+    op_probe probe = {.keys = keys, .chunk = &one_row, .hashes = op->hashes, .add = true};
+    TARN_TRY(op_groups_probe(&w->table, &probe, op->groups, err));
     uint8_t *group = op->groups[0];
     if (!op_take_int(&value, rows_of(op, group))) {
         return op_corrupt_state(&op->base, "a group has no row count", err);
@@ -562,10 +553,9 @@ static tarn_status init_aggregate(window_aggregate *op, op_builder *builder, con
     op->selection = tarn_arena_new_raw(arena, uint32_t, TARN_CHUNK_ROWS);
     op->groups = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
     op->window_groups = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
-    op->added = tarn_arena_new_raw(arena, uint8_t *, TARN_CHUNK_ROWS);
     if (op->hashes == NULL || op->window_hashes == NULL || op->next_row == NULL ||
         op->positions == NULL || op->selection == NULL || op->groups == NULL ||
-        op->window_groups == NULL || op->added == NULL) {
+        op->window_groups == NULL) {
         return op_no_memory(&op->base, err);
     }
     return TARN_OK;

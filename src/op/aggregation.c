@@ -69,6 +69,7 @@ tarn_status op_aggregation_init(op_aggregation *aggregation, const tarn_plan *pl
         if (retractable) aggregate = tarn_aggregate_as_retractable(aggregate);
         aggregation->aggregates[a] = aggregate;
         aggregation->state_offsets[a] = offset;
+        aggregation->states_own |= tarn_aggregate_owns_memory(&aggregation->aggregates[a]);
         offset += aggregate.state_bytes;
     }
     aggregation->group_bytes = offset;
@@ -95,16 +96,6 @@ tarn_status op_aggregation_eval(op_aggregation *aggregation, const tarn_chunk *c
     TARN_TRY(tarn_program_eval(aggregation->program, chunk, arena, vectors, err));
     *ret_input = (op_aggregation_input){.chunk = chunk, .vectors = vectors};
     return TARN_OK;
-}
-
-void op_aggregation_init_states(const op_aggregation *aggregation, uint8_t *const *groups,
-                                size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        for (size_t a = 0; a < aggregation->aggregate_count; a++) {
-            tarn_aggregate_init(&aggregation->aggregates[a],
-                                groups[i] + aggregation->state_offsets[a]);
-        }
-    }
 }
 
 // An aggregate with FILTER: only the rows that pass, and its argument only for them.
@@ -173,6 +164,7 @@ tarn_status op_aggregation_gather(const op_aggregation *aggregation, uint8_t *co
 // ---- the end of states ----
 
 void op_aggregation_destroy_states(const op_aggregation *aggregation, uint8_t *group) {
+    if (!aggregation->states_own) return;
     for (size_t a = 0; a < aggregation->aggregate_count; a++) {
         tarn_aggregate_destroy(&aggregation->aggregates[a], aggregation->alloc,
                                group + aggregation->state_offsets[a]);
@@ -181,9 +173,11 @@ void op_aggregation_destroy_states(const op_aggregation *aggregation, uint8_t *g
 
 void op_aggregation_destroy_table(const op_aggregation *aggregation, op_groups *table) {
     if (table->alloc == NULL) return;
-    op_groups_iterator iterator = op_groups_begin(table);
-    for (uint8_t *group; (group = op_groups_next(table, &iterator)) != NULL;) {
-        op_aggregation_destroy_states(aggregation, group);
+    if (aggregation->states_own) {
+        op_groups_iterator iterator = op_groups_begin(table);
+        for (uint8_t *group; (group = op_groups_next(table, &iterator)) != NULL;) {
+            op_aggregation_destroy_states(aggregation, group);
+        }
     }
     op_groups_free(table);
 }

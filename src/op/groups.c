@@ -71,12 +71,6 @@ static bool slot_agrees(uint64_t slot, uint64_t hash) {
     return ((slot ^ hash) & ~ADDRESS_MASK) == 0;
 }
 
-static uint64_t group_hash(const uint8_t *group) {
-    uint64_t hash;
-    memcpy(&hash, group, sizeof hash);
-    return hash;
-}
-
 // ---- groups ----
 
 // A zeroed group.
@@ -135,7 +129,7 @@ static bool reserve_slots(op_groups *table, size_t more) {
     if (slots == NULL) return false;
     op_groups_iterator iterator = op_groups_begin(table);
     for (uint8_t *group; (group = op_groups_next(table, &iterator)) != NULL;) {
-        uint64_t hash = group_hash(group);
+        uint64_t hash = op_group_hash(group);
         size_t at = hash & (slot_count - 1);
         while (slots[at] != 0) at = (at + 1) & (slot_count - 1);
         slots[at] = make_slot(group, hash);
@@ -235,6 +229,12 @@ tarn_status op_groups_probe(op_groups *table, op_probe *probe, uint8_t **ret_gro
     return TARN_OK;
 }
 
+void op_groups_forget_slots(op_groups *table) {
+    tarn_alloc_free(table->alloc, table->slots, table->slot_count);
+    table->slots = NULL;
+    table->slot_count = 0;
+}
+
 // Closes the gap by moving later members of the run back (Knuth's algorithm R for linear probing).
 static void clear_slot(op_groups *table, size_t gap) {
     size_t mask = table->slot_count - 1;
@@ -242,7 +242,7 @@ static void clear_slot(op_groups *table, size_t gap) {
     for (;;) {
         at = (at + 1) & mask;
         if (table->slots[at] == 0) break;
-        size_t home = group_hash(slot_group(table->slots[at])) & mask;
+        size_t home = op_group_hash(slot_group(table->slots[at])) & mask;
         // May the member move to the gap? Only if the gap lies between its home and its place.
         if (((at - home) & mask) < ((at - gap) & mask)) continue;
         table->slots[gap] = table->slots[at];
@@ -254,8 +254,8 @@ static void clear_slot(op_groups *table, size_t gap) {
 void op_groups_remove(op_groups *table, uint8_t *group) {
     tarn_assert(table->removable);
     size_t mask = table->slot_count - 1;
-    uint64_t slot = make_slot(group, group_hash(group));
-    size_t at = group_hash(group) & mask;
+    uint64_t slot = make_slot(group, op_group_hash(group));
+    size_t at = op_group_hash(group) & mask;
     while (table->slots[at] != slot) {
         tarn_assert(table->slots[at] != 0);
         at = (at + 1) & mask;
@@ -284,6 +284,42 @@ uint8_t *op_groups_next(const op_groups *table, op_groups_iterator *iterator) {
         }
     }
     return NULL;
+}
+
+// ---- sets of groups ----
+
+bool op_group_set_begin(op_group_set *set, size_t count) {
+    size_t slot_count = FIRST_SLOTS;
+    while (slot_count < count * 8 / 5 + 1) slot_count *= 2;
+    if (slot_count > set->slot_count) {
+        size_t bytes = slot_count * sizeof *set->slots; // not more than twice the groups' list
+        uint64_t *slots = set->alloc->acquire(set->alloc->context, bytes);
+        if (slots == NULL) return false;
+        tarn_alloc_free(set->alloc, set->slots, set->slot_count);
+        set->slots = slots;
+        set->slot_count = slot_count;
+    }
+    set->mask = slot_count - 1;
+    memset(set->slots, 0, slot_count * sizeof *set->slots);
+    return true;
+}
+
+uint8_t *op_group_set_add(op_group_set *set, uint8_t *group) {
+    uint64_t hash = op_group_hash(group);
+    size_t at = hash & set->mask;
+    for (; set->slots[at] != 0; at = (at + 1) & set->mask) {
+        if (!slot_agrees(set->slots[at], hash)) continue;
+        uint8_t *member = slot_group(set->slots[at]);
+        if (op_group_hash(member) != hash) continue;
+        if (op_layout_equal_rows(set->keys, member, group)) return member;
+    }
+    set->slots[at] = make_slot(group, hash);
+    return group;
+}
+
+void op_group_set_free(op_group_set *set) {
+    if (set->alloc != NULL) tarn_alloc_free(set->alloc, set->slots, set->slot_count);
+    *set = (op_group_set){0};
 }
 
 void op_hash_rows(const tarn_vector *columns, size_t column_count, const tarn_chunk *chunk,

@@ -136,6 +136,17 @@ bool op_layout_equal(const op_layout *layout, const uint8_t *row, const tarn_vec
     return true;
 }
 
+bool op_layout_equal_rows(const op_layout *layout, const uint8_t *a, const uint8_t *b) {
+    for (size_t c = 0; c < layout->column_count; c++) {
+        bool is_null = op_layout_is_null(layout, a, c);
+        if (is_null != op_layout_is_null(layout, b, c)) return false;
+        if (is_null) continue;
+        size_t offset = layout->offsets[c];
+        if (!equal_values(a + offset, b + offset, layout->physicals[c])) return false;
+    }
+    return true;
+}
+
 // One column of a match. `physical` is a constant at each call, so that the loop is specialised.
 typedef struct match_column {
     const tarn_vector *vector;

@@ -78,9 +78,11 @@ TARN_MUST_USE tarn_status op_build_values(op_builder *builder, const tarn_plan *
 TARN_MUST_USE tarn_status op_build_union(op_builder *builder, const op_parts *parts,
                                          tarn_node *ret_node, tarn_error *err);
 TARN_MUST_USE tarn_status op_build_aggregate(op_builder *builder, const tarn_plan *plan,
-                                             tarn_node *ret_node, tarn_error *err);
+                                             size_t part_limit, op_parts *ret_parts,
+                                             tarn_error *err);
 TARN_MUST_USE tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan,
-                                                   tarn_node *ret_node, tarn_error *err);
+                                                   size_t part_limit, op_parts *ret_parts,
+                                                   tarn_error *err);
 TARN_MUST_USE tarn_status op_build_stream_aggregate(op_builder *builder, const tarn_plan *plan,
                                                     tarn_node *ret_node, tarn_error *err);
 TARN_MUST_USE tarn_status op_build_window_aggregate(op_builder *builder, const tarn_plan *plan,
@@ -157,6 +159,8 @@ void op_layout_release(const op_layout *layout, uint8_t *row, const tarn_alloc *
 // Whether the row holds what row `index` of `columns` holds (NULL equals NULL).
 bool op_layout_equal(const op_layout *layout, const uint8_t *row, const tarn_vector *columns,
                      size_t index);
+// The same for two rows.
+bool op_layout_equal_rows(const op_layout *layout, const uint8_t *a, const uint8_t *b);
 // Column `column` of rows[0..count) as a flat vector; strings view the rows'.
 TARN_MUST_USE tarn_status op_layout_gather(const op_layout *layout, size_t column,
                                            uint8_t *const *rows, size_t count, tarn_arena *arena,
@@ -184,7 +188,12 @@ typedef struct op_group {
     uint8_t nulls[4]; // null bits of the keys start here and may go on behind
 } op_group;
 #define OP_GROUP_NULL_OFFSET offsetof(op_group, nulls)
-#define OP_GROUP_FREE        0x80000000u
+static inline uint64_t op_group_hash(const uint8_t *group) {
+    uint64_t hash;
+    memcpy(&hash, group, sizeof hash);
+    return hash;
+}
+#define OP_GROUP_FREE 0x80000000u
 
 typedef struct op_group_block op_group_block;
 
@@ -221,6 +230,8 @@ typedef struct op_probe {
 // ret_groups[i] is the group of the i-th selected row, NULL where there is none (without `add`).
 TARN_MUST_USE tarn_status op_groups_probe(op_groups *table, op_probe *probe, uint8_t **ret_groups,
                                           tarn_error *err);
+// Gives the slots back once nothing is looked up any more: the groups stay, to be iterated.
+void op_groups_forget_slots(op_groups *table);
 // The group's user has released what it kept there.
 void op_groups_remove(op_groups *table, uint8_t *group);
 
@@ -231,6 +242,22 @@ typedef struct op_groups_iterator {
 op_groups_iterator op_groups_begin(const op_groups *table);
 // The next group in the order of making, NULL at the end. Removing the one returned is fine.
 uint8_t *op_groups_next(const op_groups *table, op_groups_iterator *iterator);
+
+// Groups of several tables, each found by its keys where it lies: a set of their addresses. All
+// tables have the same layout.
+typedef struct op_group_set {
+    const tarn_alloc *alloc;
+    const op_layout *keys;
+    uint64_t *slots;
+    size_t slot_count; // allocated, a power of two or 0
+    size_t mask;       // of those in use
+} op_group_set;
+
+// Empties the set and makes room for `count` groups.
+TARN_MUST_USE bool op_group_set_begin(op_group_set *set, size_t count);
+// The member with the same keys; where there is none, `group`, which is a member from here on.
+uint8_t *op_group_set_add(op_group_set *set, uint8_t *group);
+void op_group_set_free(op_group_set *set);
 
 // Hashes of the selected rows; any number of columns, also none.
 void op_hash_rows(const tarn_vector *columns, size_t column_count, const tarn_chunk *chunk,
@@ -275,6 +302,7 @@ typedef struct op_aggregation {
     size_t *arg_indices;     // in the program's results; SIZE_MAX: none or behind a filter
     tarn_program **filters;  // per aggregate; NULL: no FILTER
     tarn_program **filtered; // per aggregate: the argument behind a FILTER
+    bool states_own;         // some state has memory of its own, to be destroyed
     op_layout keys;
     size_t group_bytes;
     const tarn_alloc *alloc;
@@ -286,7 +314,8 @@ typedef struct op_aggregation_input {
     tarn_vector *vectors; // the program's results: keys first
 } op_aggregation_input;
 
-// A group is: header, keys, `aux_bytes` of the operator (at keys.end_offset), aggregate states.
+// A group is: header, keys, `aux_bytes` of the operator (at keys.end_offset), aggregate states. New
+// groups are zeroed, and so begin their states.
 TARN_MUST_USE tarn_status op_aggregation_init(op_aggregation *aggregation, const tarn_plan *plan,
                                               op_base *base, tarn_eval_context eval,
                                               bool retractable, size_t aux_bytes, tarn_error *err);
@@ -294,8 +323,6 @@ void op_aggregation_free(op_aggregation *aggregation);
 TARN_MUST_USE tarn_status op_aggregation_eval(op_aggregation *aggregation, const tarn_chunk *chunk,
                                               tarn_arena *arena, op_aggregation_input *ret_input,
                                               tarn_error *err);
-void op_aggregation_init_states(const op_aggregation *aggregation, uint8_t *const *groups,
-                                size_t count);
 // Adds the selected rows of `chunk` (those of input->chunk, or some of them) to their groups.
 TARN_MUST_USE tarn_status op_aggregation_update(op_aggregation *aggregation,
                                                 const op_aggregation_input *input,

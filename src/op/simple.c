@@ -269,7 +269,7 @@ tarn_status op_build_parts(op_builder *builder, const tarn_plan *plan, size_t pa
     case TARN_PLAN_VALUES: status = op_build_values(builder, plan, &parts.nodes[0], err); break;
     case TARN_PLAN_JOIN: status = op_build_join(builder, plan, part_limit, &parts, err); break;
     case TARN_PLAN_AGGREGATE:
-        status = op_build_aggregate(builder, plan, &parts.nodes[0], err);
+        status = op_build_aggregate(builder, plan, part_limit, &parts, err);
         break;
     case TARN_PLAN_SORT: status = op_build_sort(builder, plan, &parts.nodes[0], err); break;
     case TARN_PLAN_LIMIT: status = op_build_limit(builder, plan, &parts.nodes[0], err); break;

@@ -363,15 +363,21 @@ tarn_status wh_query_start(tarn_session *session, const tarn_plan *plan, tarn_re
 static tarn_status annotate(void *context, const tarn_plan *plan, tarn_buffer *out,
                             tarn_error *err) {
     tarn_result *result = context;
+    bool found = false;
+    uint64_t row_count = 0;
+    int64_t busy_ns = 0;
     for (const wh_node_note *note = result->notes; note != NULL; note = note->next) {
         if (note->plan != plan) continue;
+        // Several nodes may finish a plan node together, each with a part of the rows.
         tarn_node_metrics metrics = tarn_flow_node_metrics(result->flow, note->node);
-        bool fits =
-            tarn_buffer_printf(out, " (actual rows=%llu time=%.3f ms)",
-                               (unsigned long long)metrics.rows_out, (double)metrics.busy_ns / 1e6);
-        return fits ? TARN_OK : wh_no_memory(err);
+        row_count += metrics.rows_out;
+        busy_ns += metrics.busy_ns;
+        found = true;
     }
-    return TARN_OK;
+    if (!found) return TARN_OK;
+    bool fits = tarn_buffer_printf(out, " (actual rows=%llu time=%.3f ms)",
+                                   (unsigned long long)row_count, (double)busy_ns / 1e6);
+    return fits ? TARN_OK : wh_no_memory(err);
 }
 
 // What the scans skipped, one line each, in the order of the plan.

@@ -67,7 +67,7 @@ static tarn_status run_batch(rig_run *run, tarn_error *err) {
     return tarn_flow_wait(run->flow, err);
 }
 
-static void check_faults(const char *sql, bool is_batch) {
+static void check_faults_of(const char *sql, bool is_batch, size_t part_count) {
     rig r;
     rig_init(&r);
     r.chunk_limit = 16;
@@ -83,7 +83,7 @@ static void check_faults(const char *sql, bool is_batch) {
         failing.calls = 0;
         failing.fail_at = fail_at;
         r.alloc = &failing.alloc;
-        rig_run run = {.rig = &r, .plan = plan};
+        rig_run run = {.rig = &r, .plan = plan, .part_count = part_count};
         tarn_error err = {0};
         status = is_batch ? run_batch(&run, &err) : run_stream(&run, &err);
         if (status == TARN_OK) {
@@ -100,6 +100,17 @@ static void check_faults(const char *sql, bool is_batch) {
     }
     bag_free(&wanted);
     rig_free(&r);
+}
+
+static void check_faults(const char *sql, bool is_batch) {
+    check_faults_of(sql, is_batch, 1);
+}
+
+TEST(a_shared_merge_survives_every_failing_allocation) {
+    check_faults_of("SELECT k, n, count(*), sum(v), max(k) FROM events GROUP BY k, n", true, 3);
+    check_faults_of("SELECT k, count(DISTINCT n), min(k), avg(v) FROM events GROUP BY k", true, 2);
+    check_faults_of("SELECT count(DISTINCT k), max(k) FROM events WHERE n < 0", true, 4);
+    check_faults_of("SELECT count(*) FROM (SELECT k, n FROM log GROUP BY k, n LIMIT 3) x", true, 4);
 }
 
 TEST(queries_survive_every_failing_allocation) {
@@ -123,6 +134,7 @@ TEST(streams_survive_every_failing_allocation) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queries_survive_every_failing_allocation),
+        cmocka_unit_test(a_shared_merge_survives_every_failing_allocation),
         cmocka_unit_test(streams_survive_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, test_seed, NULL);

@@ -95,6 +95,27 @@ TEST(groups_are_found_added_and_removed_as_a_set_says) {
     close_fixture(&f);
 }
 
+// Equal keys lie in three tables; the set is begun again and again, smaller and larger.
+TEST(a_set_keeps_the_first_of_equal_groups) {
+    fixture tables[3];
+    op_group_set set = {.alloc = &tarn_alloc_libc, .keys = &tables[0].layout};
+    for (size_t t = 0; t < 3; t++) open_fixture(&tables[t], false);
+    for (size_t round = 0; round < 50; round++) {
+        uint8_t *first[KEYS] = {0};
+        size_t limit = 1 + test_random_below(KEYS);
+        assert_true(op_group_set_begin(&set, 3 * limit));
+        for (size_t i = 0; i < 3 * limit; i++) {
+            int64_t key = (int64_t)test_random_below(limit);
+            uint8_t *group;
+            probe(&tables[test_random_below(3)], &key, 1, true, &group);
+            if (first[key] == NULL) first[key] = group;
+            assert_ptr_equal(op_group_set_add(&set, group), first[key]);
+        }
+    }
+    op_group_set_free(&set);
+    for (size_t t = 0; t < 3; t++) close_fixture(&tables[t]);
+}
+
 TEST(every_type_of_key_equals_what_postgres_calls_equal) {
     tarn_error err = {0};
     const struct {
@@ -189,6 +210,7 @@ TEST(an_ordered_set_keeps_order_and_counts) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_found_added_and_removed_as_a_set_says),
+        cmocka_unit_test(a_set_keeps_the_first_of_equal_groups),
         cmocka_unit_test(every_type_of_key_equals_what_postgres_calls_equal),
         cmocka_unit_test(an_ordered_set_keeps_order_and_counts),
     };

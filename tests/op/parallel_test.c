@@ -46,19 +46,21 @@ static tarn_status part_poll(void *self, tarn_output *output, tarn_poll *ret_pol
 static const tarn_source_ops part_ops = {.poll = part_poll, .free = free};
 
 typedef struct parallel_run {
-    rig *rig;
+    rig rig;
+    tarn_flow *flow;
     size_t leaf_count;
-    size_t part_count; // of the last leaf
+    size_t part_limit;
+    size_t part_count; // of the leaf with the most
 } parallel_run;
 
 static tarn_status add_parts(void *context, const tarn_plan *scan, tarn_flow *flow,
                              size_t part_limit, tarn_node *ret_nodes, size_t *ret_count,
                              tarn_error *err) {
     parallel_run *run = context;
-    size_t count = part_limit < PARTS ? part_limit : PARTS;
+    size_t count = part_limit < run->part_limit ? part_limit : run->part_limit;
     for (size_t i = 0; i < count; i++) {
         part_source *source = calloc(1, sizeof *source);
-        source->dictionary = run->rig->dictionary;
+        source->dictionary = run->rig.dictionary;
         source->scan = scan;
         int64_t total = ROWS * PARTS;
         source->next = total * (int64_t)i / (int64_t)count;
@@ -74,32 +76,37 @@ static tarn_status add_parts(void *context, const tarn_plan *scan, tarn_flow *fl
     return TARN_OK;
 }
 
-// Runs the query on two threads; its rows as a multiset.
-static bag run_parallel(const char *sql, size_t *ret_parts) {
-    rig r;
-    rig_init(&r);
+// Starts the query with `part_limit` parts on two threads.
+static void start_parallel(parallel_run *run, const char *sql, size_t part_limit) {
+    *run = (parallel_run){.part_limit = part_limit};
+    rig_init(&run->rig);
     tarn_error err = {0};
-    parallel_run run = {.rig = &r};
-    tarn_flow *flow = NULL;
     tarn_flow_options options = {
         .alloc = &tarn_alloc_libc, .os = tarn_os_posix(), .thread_count = 2};
-    assert_ok(tarn_flow_new(&options, &flow, &err), &err);
+    assert_ok(tarn_flow_new(&options, &run->flow, &err), &err);
     tarn_op_context context = {.mode = TARN_OP_BATCH,
                                .alloc = &tarn_alloc_libc,
                                .name_prefix = TARN_LIT("query/"),
                                .thread_count = PARTS,
-                               .leaf_context = &run,
+                               .leaf_context = run,
                                .add_leaf = add_parts};
     tarn_node node;
-    const tarn_plan *plan = rig_plan(&r, sql);
-    assert_ok(tarn_op_build(plan, &context, flow, &node, &err), &err);
-    assert_ok(tarn_flow_set_result(flow, node, &err), &err);
-    assert_ok(tarn_flow_start(flow, &err), &err);
+    const tarn_plan *plan = rig_plan(&run->rig, sql);
+    assert_ok(tarn_op_build(plan, &context, run->flow, &node, &err), &err);
+    assert_ok(tarn_flow_set_result(run->flow, node, &err), &err);
+    assert_ok(tarn_flow_start(run->flow, &err), &err);
+}
+
+// The query's rows as a multiset.
+static bag run_parallel(const char *sql, size_t part_limit, size_t *ret_parts) {
+    parallel_run run;
+    start_parallel(&run, sql, part_limit);
+    tarn_error err = {0};
     bag result = {0};
     tarn_buffer text = {0};
     for (;;) {
         tarn_batch *batch = NULL;
-        assert_ok(tarn_flow_next(flow, &batch, &err), &err);
+        assert_ok(tarn_flow_next(run.flow, &batch, &err), &err);
         if (batch == NULL) break;
         for (size_t i = 0; i < batch->chunk.row_count; i++) {
             rig_row_text(&batch->chunk, i, &text);
@@ -107,17 +114,17 @@ static bag run_parallel(const char *sql, size_t *ret_parts) {
         }
         tarn_batch_unref(batch);
     }
-    assert_ok(tarn_flow_wait(flow, &err), &err);
+    assert_ok(tarn_flow_wait(run.flow, &err), &err);
     tarn_buffer_free(&text);
-    tarn_flow_free(flow);
-    rig_free(&r);
+    tarn_flow_free(run.flow);
+    rig_free(&run.rig);
     *ret_parts = run.part_count;
     return result;
 }
 
 static void check(const char *sql, size_t parts, const char *const *rows, size_t row_count) {
     size_t used = 0;
-    bag got = run_parallel(sql, &used);
+    bag got = run_parallel(sql, parts, &used);
     bag wanted = {0};
     for (size_t i = 0; i < row_count; i++) bag_add(&wanted, rows[i], 1);
     assert_bags_equal(&got, &wanted, sql);
@@ -138,6 +145,86 @@ TEST(parts_are_aggregated_by_themselves_and_merged) {
     check("SELECT count(*) FROM (SELECT DISTINCT k, n FROM log) x", PARTS, distinct, 1);
 }
 
+static void check_any_parts(const char *sql, const char *const *rows, size_t row_count) {
+    for (size_t parts = 1; parts <= PARTS; parts++) check(sql, parts, rows, row_count);
+}
+
+TEST(a_merge_is_exact_with_any_number_of_parts) {
+    // Each group in one part only: all stay where they are.
+    const char *const all[] = {"80000|80000|1|3199960000"};
+    check_any_parts("SELECT count(*), sum(c), max(c), sum(id) FROM "
+                    "(SELECT id, count(*) AS c FROM log GROUP BY id) x",
+                    all, 1);
+    // Each group in every part, keys of several types and long texts among them.
+    const char *const shared[] = {"9000|80000|639000000"};
+    check_any_parts("SELECT count(*), sum(c), sum(latest - first) FROM "
+                    "(SELECT k, n, count(*) AS c, max(id) AS latest, min(id) AS first FROM log "
+                    "GROUP BY k, n) x",
+                    shared, 1);
+    // One giant group, and one whose key is NULL.
+    const char *const giant[] = {"0|80000|39960000"};
+    check_any_parts("SELECT n * 0, count(*), sum(n) FROM log GROUP BY n * 0", giant, 1);
+    const char *const null[] = {"NULL|80000|1000"};
+    check_any_parts("SELECT CASE WHEN n < 0 THEN k END, count(*), count(DISTINCT n) FROM log "
+                    "GROUP BY 1",
+                    null, 1);
+    // States with memory of their own, merged.
+    const char *const texts[] = {"0|twelve by.||9", "1|twelve by.||9"};
+    check_any_parts("SELECT n, max(k), min(k), count(DISTINCT k) FROM log "
+                    "WHERE n < 2 GROUP BY n",
+                    texts, 2);
+}
+
+TEST(parts_and_partitions_may_be_empty) {
+    const char *const two[] = {"0|1", "1|1"};
+    check_any_parts("SELECT id, count(*) FROM log WHERE id < 2 GROUP BY id", two, 2);
+    const char *const last[] = {"79999|1"};
+    check_any_parts("SELECT id, count(*) FROM log WHERE id > 79998 GROUP BY id", last, 1);
+    check_any_parts("SELECT id, count(*) FROM log WHERE id < 0 GROUP BY id", NULL, 0);
+    const char *const none[] = {"0|NULL|NULL|0"};
+    check_any_parts("SELECT count(*), sum(n), max(k), count(DISTINCT k) FROM log WHERE id < 0",
+                    none, 1);
+    const char *const end[] = {"1|999|79999|1"};
+    check_any_parts("SELECT count(*), sum(n), max(id), count(DISTINCT k) FROM log WHERE id > 79998",
+                    end, 1);
+}
+
+TEST(operators_take_the_groups_of_several_merges) {
+    const char *const limited[] = {"5"};
+    check_any_parts("SELECT count(*) FROM (SELECT id FROM log GROUP BY id LIMIT 5) x", limited, 1);
+    const char *const sorted[] = {"999|80", "998|80"};
+    check_any_parts("SELECT n, count(*) FROM log GROUP BY n ORDER BY n DESC LIMIT 2", sorted, 2);
+    const char *const joined[] = {"1000|80000"};
+    check_any_parts(
+        "SELECT count(*), sum(a.c) FROM (SELECT n, count(*) AS c FROM log GROUP BY n) a "
+        "JOIN (SELECT n, max(id) AS m FROM log GROUP BY n) b ON a.n = b.n",
+        joined, 1);
+    const char *const united[] = {"2000"};
+    check("SELECT count(*) FROM (SELECT n, count(*) FROM log GROUP BY n UNION ALL "
+          "SELECT n, max(id) FROM log GROUP BY n) x",
+          PARTS, united, 1);
+}
+
+// The merges wait for room in the result when they are cancelled: each in the middle of its groups.
+TEST(a_merge_that_is_cancelled_gives_everything_back) {
+    for (size_t batches = 0; batches < 3; batches++) {
+        parallel_run run;
+        start_parallel(&run, "SELECT id, k, count(DISTINCT n), max(k) FROM log GROUP BY id, k",
+                       PARTS);
+        tarn_error err = {0};
+        for (size_t i = 0; i < batches; i++) {
+            tarn_batch *batch = NULL;
+            assert_ok(tarn_flow_next(run.flow, &batch, &err), &err);
+            assert_non_null(batch);
+            tarn_batch_unref(batch);
+        }
+        tarn_flow_cancel(run.flow);
+        assert_int_equal(tarn_flow_wait(run.flow, &err), TARN_CANCELLED);
+        tarn_flow_free(run.flow);
+        rig_free(&run.rig);
+    }
+}
+
 TEST(sorts_limits_and_joins_take_all_parts) {
     const char *const last[] = {"79999"};
     check("SELECT id FROM log ORDER BY id DESC LIMIT 1", PARTS, last, 1);
@@ -149,6 +236,10 @@ TEST(sorts_limits_and_joins_take_all_parts) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_aggregated_by_themselves_and_merged),
+        cmocka_unit_test(a_merge_is_exact_with_any_number_of_parts),
+        cmocka_unit_test(parts_and_partitions_may_be_empty),
+        cmocka_unit_test(operators_take_the_groups_of_several_merges),
+        cmocka_unit_test(a_merge_that_is_cancelled_gives_everything_back),
         cmocka_unit_test(sorts_limits_and_joins_take_all_parts),
     };
     return cmocka_run_group_tests(tests, test_seed, NULL);
