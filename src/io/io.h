@@ -78,11 +78,12 @@ TARN_MUST_USE tarn_status tarn_store_list(tarn_store *store, tarn_slice prefix, 
 // have made visible and not yet durable: before others are told of it. Nothing there is fine.
 TARN_MUST_USE tarn_status tarn_store_sync_names(tarn_store *store, tarn_slice prefix,
                                                 tarn_error *err);
-// A missing object is fine. A removed one may be back after a power loss.
 // Removes what a crash left of objects directly below `prefix` that were not finished. Only while
-// nobody writes there: it does not tell them from objects in work.
+// this process writes nothing there: it does not tell them from objects in work. What other
+// programs have in work stays.
 TARN_MUST_USE tarn_status tarn_store_remove_unfinished(tarn_store *store, tarn_slice prefix,
                                                        uint64_t *ret_removed, tarn_error *err);
+// A missing object is fine. A removed one may be back after a power loss.
 TARN_MUST_USE tarn_status tarn_store_remove(tarn_store *store, tarn_slice path, tarn_error *err);
 // Removes all below `path`, hidden leftovers included. Durable on TARN_OK; not atomic.
 TARN_MUST_USE tarn_status tarn_store_remove_tree(tarn_store *store, tarn_slice path,

@@ -341,7 +341,8 @@ static tarn_status remove_drafts(tarn_store *store, tarn_slice directory, tarn_a
     uint64_t removed = 0;
     TARN_TRY(tarn_os_list(store->os, directory, scratch, &names, &count, err));
     for (size_t i = 0; i < count; i++) {
-        if (!tarn_draft_is_name(names[i])) continue;
+        // Other writers of the format (Flink, Spark) may be at work.
+        if (!tarn_draft_is_ours(names[i])) continue;
         tarn_slice path;
         if (!tarn_arena_printf(scratch, &path, TARN_SLICE_FMT "/" TARN_SLICE_FMT,
                                TARN_SLICE_ARG(directory), TARN_SLICE_ARG(names[i]))) {

@@ -125,6 +125,17 @@ bool tarn_draft_is_name(tarn_slice name) {
     return tarn_slice_equal(tarn_slice_skip(name, name.len - suffix_len), TARN_LIT(DRAFT_SUFFIX));
 }
 
+bool tarn_draft_is_ours(tarn_slice name) {
+    size_t tail_len = 1 + 2 * RANDOM_BYTES + sizeof DRAFT_SUFFIX - 1; // ".<random>.tmp"
+    if (!tarn_draft_is_name(name) || name.len < tail_len + 2) return false;
+    const uint8_t *tail = name.data + name.len - tail_len;
+    for (size_t i = 1; i <= 2 * (size_t)RANDOM_BYTES; i++) {
+        bool is_hex = (tail[i] >= '0' && tail[i] <= '9') || (tail[i] >= 'a' && tail[i] <= 'f');
+        if (!is_hex) return false;
+    }
+    return tail[0] == '.';
+}
+
 tarn_file *tarn_draft_file(const tarn_draft *draft) {
     return draft->file;
 }

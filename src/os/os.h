@@ -189,8 +189,11 @@ tarn_file *tarn_draft_file(const tarn_draft *draft); // owned by the draft
 TARN_MUST_USE tarn_status tarn_draft_commit(tarn_draft *draft, tarn_write_mode mode,
                                             tarn_error *err);
 void tarn_draft_abort(tarn_draft *draft); // removes the temporary file; accepts NULL
-// Whether a name in a listing is that of a draft, in work or left behind by a crash.
+// Whether a name in a listing is that of a draft, in work or left behind by a crash: ours or that
+// of another program with the same custom.
 bool tarn_draft_is_name(tarn_slice name);
+// Whether it is one that tarn_draft_open has made.
+bool tarn_draft_is_ours(tarn_slice name);
 
 // Reads a whole file into the arena. TARN_INVALID when it has more than `limit_bytes`.
 TARN_MUST_USE tarn_status tarn_os_read_file(tarn_os *os, tarn_slice path, size_t limit_bytes,

@@ -379,8 +379,8 @@ static const struct {
 };
 enum { DEAD_LETTER_COLUMNS = sizeof dead_letter_columns / sizeof dead_letter_columns[0] };
 
-static tarn_status create_dead_letter_locked(tarn_warehouse *warehouse, tarn_slice name,
-                                             tarn_error *err) {
+static tarn_status create_dead_letter_table(tarn_warehouse *warehouse, tarn_slice name,
+                                            bool *ret_created, tarn_error *err) {
     tarn_field fields[DEAD_LETTER_COLUMNS];
     for (size_t i = 0; i < DEAD_LETTER_COLUMNS; i++) {
         fields[i] = (tarn_field){.name = tarn_slice_from_cstr(dead_letter_columns[i].name),
@@ -391,8 +391,7 @@ static tarn_status create_dead_letter_locked(tarn_warehouse *warehouse, tarn_sli
     create.create_table.name = name;
     create.create_table.if_not_exists = true;
     create.create_table.schema = (tarn_schema){fields, DEAD_LETTER_COLUMNS};
-    bool created;
-    return create_table_locked(warehouse, &create, &created, err);
+    return create_table_locked(warehouse, &create, ret_created, err);
 }
 
 static bool dead_letter_name(tarn_arena *arena, tarn_slice name, tarn_slice *ret_name) {
@@ -413,16 +412,14 @@ static tarn_status find_dead_letter_table(tarn_warehouse *warehouse, tarn_slice 
                      exists ? "exists and is not a dead-letter table" : "does not exist");
 }
 
-tarn_status wh_dead_letter_create(tarn_warehouse *warehouse, tarn_slice name, tarn_error *err) {
+tarn_status wh_dead_letter_create(tarn_warehouse *warehouse, tarn_slice name, bool *ret_created,
+                                  tarn_error *err) {
     tarn_arena arena;
     tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
     tarn_slice table_name;
-    tarn_status status = wh_no_memory(err);
-    if (dead_letter_name(&arena, name, &table_name)) {
-        tarn_mutex_lock(warehouse->ddl_lock);
-        status = create_dead_letter_locked(warehouse, table_name, err);
-        tarn_mutex_unlock(warehouse->ddl_lock);
-    }
+    tarn_status status = dead_letter_name(&arena, name, &table_name)
+                             ? create_dead_letter_table(warehouse, table_name, ret_created, err)
+                             : wh_no_memory(err);
     tarn_arena_reset(&arena);
     return status;
 }
@@ -470,6 +467,9 @@ static tarn_status define_source_here(tarn_warehouse *warehouse, const tarn_stat
 }
 
 static tarn_status create_source_locked(tarn_warehouse *warehouse, const tarn_statement *statement,
+                                        bool *ret_created, tarn_error *err)
+    TARN_REQUIRES(warehouse->ddl_lock);
+static tarn_status create_source_locked(tarn_warehouse *warehouse, const tarn_statement *statement,
                                         bool *ret_created, tarn_error *err) {
     bool exists;
     TARN_TRY(check_name(warehouse, statement->create_source.name,
@@ -483,18 +483,19 @@ static tarn_status create_source_locked(tarn_warehouse *warehouse, const tarn_st
         wh_object_unref(object);
         return status;
     }
+    bool has_new_table = false;
+    tarn_slice name = statement->create_source.name;
     if (wh_source_keeps_dead_letters(object)) {
-        tarn_slice table_name;
-        status = dead_letter_name(&object->arena, object->relation.name, &table_name)
-                     ? create_dead_letter_locked(warehouse, table_name, err)
-                     : wh_no_memory(err);
+        status = wh_dead_letter_create(warehouse, name, &has_new_table, err);
     }
     if (status != TARN_OK) {
         wh_object_unref(object);
         return status;
     }
     bool clean;
-    return publish(warehouse, object, &clean, err);
+    status = publish(warehouse, object, &clean, err);
+    if (status != TARN_OK && clean && has_new_table) wh_dead_letter_take_back(warehouse, name);
+    return status;
 }
 
 tarn_status wh_create_source(tarn_warehouse *warehouse, const tarn_statement *statement,
@@ -609,6 +610,34 @@ static tarn_status drop_one(tarn_warehouse *warehouse, wh_object *object, tarn_e
     atomic_store_explicit(&object->dropped, true, memory_order_relaxed);
     wh_catalog_remove(warehouse, object);
     return status;
+}
+
+// Nothing was ever written to the table and no view reads it.
+static bool is_unused(tarn_warehouse *warehouse, const wh_object *object) {
+    wh_object_list list;
+    if (wh_catalog_list(warehouse, &list, NULL) != TARN_OK) return false;
+    bool unused = find_reader(&list, object) == NULL;
+    wh_list_release(warehouse->alloc, &list);
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    tarn_snapshot latest;
+    bool found = true;
+    tarn_status status = tarn_table_latest_snapshot(object->table, &arena, &latest, &found, NULL);
+    tarn_arena_reset(&arena);
+    return unused && status == TARN_OK && !found;
+}
+
+void wh_dead_letter_take_back(tarn_warehouse *warehouse, tarn_slice name) {
+    wh_object *table = NULL;
+    if (wh_dead_letter_table(warehouse, name, &table, NULL) != TARN_OK) return;
+    tarn_mutex_lock(warehouse->write_lock);
+    if (is_unused(warehouse, table)) {
+        // What is left of it stays a table without rows: the statement's own failure is told.
+        tarn_status ignored = drop_one(warehouse, table, NULL);
+        (void)ignored;
+    }
+    tarn_mutex_unlock(warehouse->write_lock);
+    wh_object_unref(table);
 }
 
 // A source that keeps its dead letters in this table would fail without it.

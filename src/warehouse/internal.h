@@ -2,9 +2,10 @@
 //
 //   tarn_warehouse   directory, lock, memory budget
 //     catalog.c        objects by name: tables, sources, views; definitions in tarn/catalog.json
+//     leftover.c       what a crash leaves of unfinished files
 //     engine.c         the thread that runs the views: builds the flow, cuts epochs, commits
-//     versions graph.c          views to a flow: leaves, replay, backfill, sinks checkpoint.c what
-//     an epoch leaves on disk, and how it is found again
+//     graph.c          views to a flow: leaves, replay, backfill, sinks
+//     checkpoint.c     what an epoch leaves on disk, and how it is found again
 //   tarn_session     one user's settings
 //     statement.c      dispatch
 //     query.c          SELECT and EXPLAIN: versions to read, leaves, results
@@ -209,6 +210,11 @@ void wh_object_set_durable(wh_object *object, int64_t version);
 tarn_status wh_table_path(tarn_slice name, tarn_arena *arena, tarn_slice *ret_path,
                           tarn_error *err);
 
+// ---- leftover.c ----
+
+// Removes what a crash left of files that were being written. While nobody writes.
+void wh_sweep_leftovers(tarn_warehouse *warehouse);
+
 // ---- define.c ----
 
 // From a bound CREATE SOURCE / CREATE MATERIALIZED VIEW to an object (its table is opened, and
@@ -230,11 +236,15 @@ TARN_MUST_USE tarn_status wh_create_view(tarn_warehouse *warehouse, const tarn_s
                                          bool *ret_created, tarn_error *err);
 TARN_MUST_USE tarn_status wh_drop(tarn_warehouse *warehouse, const tarn_statement *statement,
                                   tarn_error *err);
+bool wh_source_keeps_dead_letters(const wh_object *source);
 // Rejected records of a source or table "t" are kept in "t_dead_letter". Create is content with one
 // that is there.
-bool wh_source_keeps_dead_letters(const wh_object *source);
 TARN_MUST_USE tarn_status wh_dead_letter_create(tarn_warehouse *warehouse, tarn_slice name,
-                                                tarn_error *err);
+                                                bool *ret_created, tarn_error *err)
+    TARN_REQUIRES(warehouse->ddl_lock);
+// After a failure of the statement that created it: it goes, unless it has come into use.
+void wh_dead_letter_take_back(tarn_warehouse *warehouse, tarn_slice name)
+    TARN_REQUIRES(warehouse->ddl_lock);
 // A reference.
 TARN_MUST_USE tarn_status wh_dead_letter_table(tarn_warehouse *warehouse, tarn_slice name,
                                                wh_object **ret_object, tarn_error *err);

@@ -350,6 +350,30 @@ static tarn_status run_copy(copy_job *job, tarn_error *err) {
     return load_commit(&job->load, err);
 }
 
+// Takes the write lock, with a table for dead letters if there shall be one. A statement that fails
+// may take such a table back: the locks overlap, so that nobody does so in between.
+static tarn_status begin_copy(copy_job *job, wh_object *object, bool *ret_new_table,
+                              tarn_error *err) TARN_ACQUIRES(job->session->warehouse->write_lock);
+static tarn_status begin_copy(copy_job *job, wh_object *object, bool *ret_new_table,
+                              tarn_error *err) {
+    tarn_warehouse *warehouse = job->session->warehouse;
+    tarn_slice name = object->relation.name;
+    if (!job->statement->copy.dead_letter) {
+        tarn_mutex_lock(warehouse->write_lock);
+        return load_open(job->session, object, &job->load, err);
+    }
+    tarn_mutex_lock(warehouse->ddl_lock);
+    tarn_status status = wh_dead_letter_create(warehouse, name, ret_new_table, err);
+    tarn_mutex_lock(warehouse->write_lock);
+    tarn_mutex_unlock(warehouse->ddl_lock);
+    if (status == TARN_OK) status = load_open(job->session, object, &job->load, err);
+    if (status == TARN_OK) {
+        status =
+            wh_dead_letters_open(warehouse, name, job->statement->copy.path, &job->letters, err);
+    }
+    return status;
+}
+
 tarn_status wh_copy(tarn_session *session, const tarn_statement *statement, uint64_t *ret_rows,
                     tarn_error *err) {
     tarn_warehouse *warehouse = session->warehouse;
@@ -357,23 +381,23 @@ tarn_status wh_copy(tarn_session *session, const tarn_statement *statement, uint
     tarn_arena_init(&job.arena, warehouse->alloc, SIZE_MAX);
     tarn_store *store = NULL;
     wh_object *object = wh_object_of(statement->copy.table);
+    bool has_new_table = false;
     // What can be refused is refused before a table for dead letters is made.
     tarn_status status = refuse_no_table(object, err);
     if (status == TARN_OK) status = open_file(&job, &store, err);
-    if (status == TARN_OK && statement->copy.dead_letter) {
-        status = wh_dead_letter_create(warehouse, object->relation.name, err);
+    if (status == TARN_OK) {
+        status = begin_copy(&job, object, &has_new_table, err);
+        if (status == TARN_OK) status = run_copy(&job, err);
+        wh_dead_letters_close(&job.letters);
+        load_close(&job.load);
+        tarn_mutex_unlock(warehouse->write_lock);
     }
-    tarn_mutex_lock(warehouse->write_lock);
-    if (status == TARN_OK) status = load_open(session, object, &job.load, err);
-    if (status == TARN_OK && statement->copy.dead_letter) {
-        status = wh_dead_letters_open(warehouse, object->relation.name, statement->copy.path,
-                                      &job.letters, err);
+    if (status != TARN_OK && has_new_table) {
+        tarn_mutex_lock(warehouse->ddl_lock);
+        wh_dead_letter_take_back(warehouse, object->relation.name);
+        tarn_mutex_unlock(warehouse->ddl_lock);
     }
-    if (status == TARN_OK) status = run_copy(&job, err);
-    wh_dead_letters_close(&job.letters);
     tarn_object_close(job.object);
-    load_close(&job.load);
-    tarn_mutex_unlock(warehouse->write_lock);
     tarn_store_close(store);
     tarn_arena_reset(&job.arena);
     if (status == TARN_OK) *ret_rows = job.load.row_count;

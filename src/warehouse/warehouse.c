@@ -52,6 +52,7 @@ static tarn_status open_parts(tarn_warehouse *warehouse, tarn_slice directory, t
     TARN_TRY(make_user(warehouse, err));
     TARN_TRY(tarn_store_open_local(warehouse->os, warehouse->alloc, warehouse->directory,
                                    &warehouse->store, err));
+    wh_sweep_leftovers(warehouse);
     TARN_TRY(wh_system_open(warehouse, err));
     TARN_TRY(wh_catalog_open(warehouse, err));
     return wh_engine_open(warehouse, err);

@@ -119,11 +119,17 @@ TEST(an_aborted_draft_leaves_nothing_behind) {
                      TARN_OK);
     assert_int_equal(count, 1);
     assert_true(tarn_draft_is_name(names[0]));
+    assert_true(tarn_draft_is_ours(names[0]));
     tarn_draft_abort(draft);
     assert_names("", "");
     assert_false(tarn_draft_is_name(TARN_LIT("a.tmp")));
     assert_false(tarn_draft_is_name(TARN_LIT(".tmp")));
     assert_false(tarn_draft_is_name(TARN_LIT(".a")));
+    // The draft of another program, which may be at work.
+    tarn_slice other = TARN_LIT(".snapshot-1.35f2719c-ffae-4697-960e-af95a0b4bd51.tmp");
+    assert_true(tarn_draft_is_name(other));
+    assert_false(tarn_draft_is_ours(other));
+    assert_false(tarn_draft_is_ours(TARN_LIT(".a.tmp")));
 }
 
 // ---- files ----

@@ -187,6 +187,93 @@ TEST(a_source_that_cannot_be_opened_is_named_with_its_path) {
     rig_free(&r);
 }
 
+// ---- dead letters ----
+
+TEST(the_dead_letters_of_a_source_cannot_be_dropped_before_it) {
+    rig r = rig_sim(9);
+    rig_open(&r);
+    rig_write(&r, "/s.csv", "a\n1\nx\n");
+    ok(&r, "CREATE SOURCE s (a bigint) WITH (connector = 'file', path = 's.csv', on_error = "
+           "'dead_letter')");
+    fails(&r, TARN_INVALID, "it keeps the dead letters of source s", "DROP TABLE s_dead_letter");
+    assert_string_equal(r.err.sqlstate, "2BP01");
+    fails(&r, TARN_INVALID, "it keeps the dead letters of source s",
+          "DROP TABLE s_dead_letter CASCADE");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT a FROM s");
+    ok(&r, "CREATE MATERIALIZED VIEW bad AS SELECT line FROM s_dead_letter");
+    ok(&r, "FLUSH");
+    ok(&r, "FLUSH"); // letters become rows of a table with the first, which is then read
+    assert_rows(&r, "3\n", "SELECT line FROM bad");
+    ok(&r, "DROP SOURCE s CASCADE");
+    assert_rows(&r, "3\n", "SELECT line FROM s_dead_letter"); // what was rejected is not forgotten
+    ok(&r, "DROP TABLE s_dead_letter CASCADE");
+    fails(&r, TARN_INVALID, "does not exist", "SELECT * FROM bad");
+    rig_free(&r);
+}
+
+TEST(a_copy_that_fails_keeps_a_dead_letter_table_that_was_there) {
+    rig r = rig_sim(10);
+    rig_open(&r);
+    rig_write(&r, "/bad.csv", "5\nx\n");
+    ok(&r, "CREATE TABLE n (a bigint NOT NULL)");
+    ok(&r, "COPY n FROM '/bad.csv' (FORMAT csv, ON_ERROR dead_letter)");
+    fails(&r, TARN_CORRUPT, "bad.csv",
+          "COPY n FROM '/bad.csv' (FORMAT parquet, ON_ERROR dead_letter)");
+    assert_rows(&r, "2\n", "SELECT line FROM n_dead_letter");
+    assert_rows(&r, "5\n", "SELECT a FROM n");
+    rig_free(&r);
+}
+
+// ---- what a crash leaves ----
+
+static void leave(rig *r, const char *path) {
+    tarn_file *file = NULL;
+    tarn_slice name = tarn_slice_from_cstr(path);
+    assert_int_equal(tarn_os_open(r->os, name, TARN_OPEN_CREATE, &file, &r->err), TARN_OK);
+    assert_int_equal(tarn_file_close(file, &r->err), TARN_OK);
+}
+
+static bool is_there(rig *r, const char *path) {
+    tarn_file_info info;
+    assert_int_equal(tarn_os_stat(r->os, tarn_slice_from_cstr(path), &info, &r->err), TARN_OK);
+    return info.exists;
+}
+
+TEST(drafts_that_a_crash_left_are_swept_at_open) {
+    static const char *const left[] = {
+        "/w/tarn/.CURRENT.0123456789abcdef.tmp",
+        "/w/tarn/checkpoint/.00000000000000000009.0123456789abcdef.tmp",
+        "/w/public.db/t/schema/.schema-1.0123456789abcdef.tmp",
+        "/w/public.db/t/snapshot/.snapshot-9.0123456789abcdef.tmp",
+        "/w/public.db/t/manifest/.manifest-x.0123456789abcdef.tmp",
+        "/w/public.db/t/bucket-0/.data-x.parquet.0123456789abcdef.tmp",
+        "/w/public.db/p/g=1/bucket-0/.data-x.parquet.0123456789abcdef.tmp",
+    };
+    // Another writer of the format may be at work.
+    static const char other[] =
+        "/w/public.db/t/snapshot/.snapshot-9.35f2719c-ffae-4697-960e-af95a0b4bd51.tmp";
+    rig r = rig_sim(11);
+    rig_open(&r);
+    ok(&r, "CREATE TABLE t (a bigint)");
+    ok(&r, "CREATE TABLE p (a bigint, g bigint) PARTITION BY LIST (g)");
+    ok(&r, "INSERT INTO t VALUES (1)");
+    ok(&r, "INSERT INTO p VALUES (1, 1)");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT a FROM t");
+    ok(&r, "FLUSH");
+    rig_close(&r);
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) leave(&r, left[i]);
+    leave(&r, other);
+    rig_open(&r);
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+        if (is_there(&r, left[i])) print_error("%s is still there\n", left[i]);
+        assert_false(is_there(&r, left[i]));
+    }
+    assert_true(is_there(&r, other));
+    assert_rows(&r, "1\n", "SELECT * FROM v");
+    assert_rows(&r, "1|1\n", "SELECT * FROM p");
+    rig_free(&r);
+}
+
 // ---- statements that fail ----
 
 TEST(statements_that_fail_leave_nothing_behind) {
@@ -216,6 +303,7 @@ TEST(statements_that_fail_leave_nothing_behind) {
         {"COPY t FROM '/nope' (FORMAT csv, ON_ERROR dead_letter)", TARN_IO, "58P01"},
         {"COPY t FROM '/bad.csv' (FORMAT csv)", TARN_INVALID, ""},
         {"COPY n FROM '/null.csv' (FORMAT csv)", TARN_INVALID, "23502"},
+        {"COPY n FROM '/null.csv' (FORMAT parquet, ON_ERROR dead_letter)", TARN_CORRUPT, ""},
         {"DROP TABLE nope", TARN_INVALID, "42P01"},
         {"DROP MATERIALIZED VIEW t", TARN_INVALID, "42809"},
         {"CALL compact('nope')", TARN_INVALID, "42P01"},
@@ -343,6 +431,9 @@ int main(void) {
         cmocka_unit_test(a_source_is_found_again_from_wherever_the_warehouse_is_opened),
         cmocka_unit_test(a_copy_is_read_from_where_the_process_is),
         cmocka_unit_test(a_source_that_cannot_be_opened_is_named_with_its_path),
+        cmocka_unit_test(the_dead_letters_of_a_source_cannot_be_dropped_before_it),
+        cmocka_unit_test(a_copy_that_fails_keeps_a_dead_letter_table_that_was_there),
+        cmocka_unit_test(drafts_that_a_crash_left_are_swept_at_open),
         cmocka_unit_test(statements_that_fail_leave_nothing_behind),
         cmocka_unit_test(create_table_survives_any_failing_write),
         cmocka_unit_test(create_view_survives_any_failing_write),
