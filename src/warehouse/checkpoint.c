@@ -365,9 +365,9 @@ static void name_epoch(tarn_error *err, uint64_t epoch) {
     tarn_error_prefix(err, "checkpoint of epoch %llu: ", (unsigned long long)epoch);
 }
 
-static tarn_status recover(tarn_warehouse *warehouse, tarn_arena *arena, tarn_error *err) {
-    wh_engine *engine = &warehouse->engine;
-    wh_chain *chain = &engine->chain;
+static tarn_status recover(tarn_warehouse *warehouse, tarn_arena *arena, uint64_t *ret_epoch,
+                           tarn_error *err) {
+    wh_chain *chain = &warehouse->engine.chain;
     *chain = (wh_chain){0};
     tarn_file_info info;
     TARN_TRY(tarn_store_stat(warehouse->store, CURRENT_PATH, &info, err));
@@ -387,17 +387,14 @@ static tarn_status recover(tarn_warehouse *warehouse, tarn_arena *arena, tarn_er
             return status;
         }
     }
-    tarn_mutex_lock(engine->lock);
-    engine->committed_epoch = epoch;
-    engine->completed_epoch = epoch;
-    tarn_mutex_unlock(engine->lock);
+    *ret_epoch = epoch;
     return remove_strays(warehouse, arena, err);
 }
 
-tarn_status wh_checkpoint_recover(tarn_warehouse *warehouse, tarn_error *err) {
+tarn_status wh_checkpoint_recover(tarn_warehouse *warehouse, uint64_t *ret_epoch, tarn_error *err) {
     tarn_arena arena;
     tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
-    tarn_status status = recover(warehouse, &arena, err);
+    tarn_status status = recover(warehouse, &arena, ret_epoch, err);
     tarn_arena_reset(&arena);
     return status;
 }

@@ -169,13 +169,14 @@ static bool has_views(tarn_warehouse *warehouse) {
     return found;
 }
 
-// `recovered`: the commits of the last epoch are known to be done.
-static tarn_status start_graph(tarn_warehouse *warehouse, bool recovered, tarn_arena *arena,
+// `*epoch`: the last one, when its commits are known to be done (at the first start, after the
+// open); else 0, and it is found out.
+static tarn_status start_graph(tarn_warehouse *warehouse, uint64_t *epoch, tarn_arena *arena,
                                wh_graph **ret_graph, tarn_error *err) {
     tarn_slice *states;
     size_t state_count;
     wh_graph *graph = NULL;
-    if (!recovered) TARN_TRY(wh_checkpoint_recover(warehouse, err));
+    if (*epoch == 0) TARN_TRY(wh_checkpoint_recover(warehouse, epoch, err));
     if (!has_views(warehouse)) return TARN_OK;
     TARN_TRY(wh_checkpoint_states(warehouse, arena, &states, &state_count, err));
     TARN_TRY(wh_graph_new(warehouse, states, state_count, &graph, err));
@@ -188,23 +189,45 @@ static tarn_status start_graph(tarn_warehouse *warehouse, bool recovered, tarn_a
     return TARN_OK;
 }
 
-static void build(tarn_warehouse *warehouse, bool recovered) {
+// The graph runs from `epoch` on. Only now may aligned reads see that epoch: which versions of
+// tables belong to it was not known before.
+static void set_running_locked(wh_engine *engine, wh_graph *graph, uint64_t epoch,
+                               const wh_object_list *objects) TARN_REQUIRES(engine->lock);
+static void set_running_locked(wh_engine *engine, wh_graph *graph, uint64_t epoch,
+                               const wh_object_list *objects) {
+    engine->graph = graph;
+    engine->committed_epoch = epoch;
+    engine->completed_epoch = epoch;
+    engine->epoch_known = true;
+    engine->versions_known = true;
+    wh_graph_epoch_restored(graph, objects);
+    // A view without a version gets one even if its inputs are empty.
+    bool has_new = graph != NULL && wh_graph_has_new_view(graph);
+    engine->progress_at_barrier = has_new ? UINT64_MAX : engine->chain.progress;
+    engine->state = graph == NULL ? WH_ENGINE_IDLE : WH_ENGINE_RUNNING;
+}
+
+static void build(tarn_warehouse *warehouse, uint64_t known_epoch) {
     wh_engine *engine = &warehouse->engine;
     tarn_arena arena;
     tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
     tarn_error error = {0};
     wh_graph *graph = NULL;
-    tarn_status status = start_graph(warehouse, recovered, &arena, &graph, &error);
+    wh_object_list objects = {0};
+    uint64_t epoch = known_epoch;
+    tarn_status status = start_graph(warehouse, &epoch, &arena, &graph, &error);
+    if (status == TARN_OK) status = wh_catalog_list(warehouse, &objects, &error);
+    if (status != TARN_OK) wh_graph_free(graph);
     tarn_arena_reset(&arena);
     tarn_mutex_lock(engine->lock);
-    engine->graph = graph;
-    // A view without a version gets one even if its inputs are empty.
-    bool has_new = graph != NULL && wh_graph_has_new_view(graph);
-    engine->progress_at_barrier = has_new ? UINT64_MAX : engine->chain.progress;
-    engine->state = graph == NULL ? WH_ENGINE_IDLE : WH_ENGINE_RUNNING;
-    if (status != TARN_OK) set_failed_locked(engine, now_ns(warehouse), &error);
+    if (status == TARN_OK) {
+        set_running_locked(engine, graph, epoch, &objects);
+    } else {
+        set_failed_locked(engine, now_ns(warehouse), &error);
+    }
     tarn_cond_broadcast(engine->changed);
     tarn_mutex_unlock(engine->lock);
+    wh_list_release(warehouse->alloc, &objects);
 }
 
 static bool has_news(tarn_warehouse *warehouse) {
@@ -341,7 +364,7 @@ static void run(void *context) {
             // At the first build the open has recovered already.
             bool recovered = engine->state == WH_ENGINE_STARTING;
             stop_graph(warehouse);
-            build(warehouse, recovered);
+            build(warehouse, recovered ? engine->committed_epoch : 0);
         }
         // A new graph runs for an interval before it is cut: its first version shall hold
         // something.
@@ -365,12 +388,18 @@ tarn_status wh_engine_open(tarn_warehouse *warehouse, tarn_error *err) {
     wh_engine *engine = &warehouse->engine;
     engine->state_bytes.alloc = warehouse->alloc;
     tarn_error error = {0};
-    if (wh_checkpoint_recover(warehouse, &error) != TARN_OK) {
+    if (wh_checkpoint_recover(warehouse, &engine->committed_epoch, &error) != TARN_OK) {
         // The warehouse still opens: its tables can be read, the views repaired.
+        engine->committed_epoch = 0;
         tarn_mutex_lock(engine->lock);
         set_failed_locked(engine, now_ns(warehouse), &error);
         tarn_mutex_unlock(engine->lock);
-    } else if (has_views(warehouse)) {
+        return tarn_thread_start(run, warehouse, &engine->thread, err);
+    }
+    engine->completed_epoch = engine->committed_epoch;
+    engine->epoch_known = true;
+    engine->versions_known = !has_views(warehouse);
+    if (!engine->versions_known) {
         engine->state = WH_ENGINE_STARTING;
         engine->rebuild = true;
         engine->rebuild_after_ns = now_ns(warehouse) + (int64_t)OPEN_SETTLE_MS * NS_PER_MS;

@@ -531,19 +531,6 @@ static graph_leaf *leaf_of(const wh_graph *graph, const wh_object *object) {
     return NULL;
 }
 
-// Tables that no view reads any more are read at their newest version.
-static tarn_status set_epoch_versions(wh_graph *graph, tarn_error *err) {
-    wh_object_list list;
-    TARN_TRY(wh_catalog_list(graph->warehouse, &list, err));
-    for (size_t i = 0; i < list.count; i++) {
-        const graph_leaf *leaf = leaf_of(graph, list.items[i]);
-        int64_t version = leaf != NULL && leaf->table != NULL ? leaf->table->consumed_id : 0;
-        atomic_store_explicit(&list.items[i]->epoch_version, version, memory_order_relaxed);
-    }
-    wh_list_release(graph->warehouse->alloc, &list);
-    return TARN_OK;
-}
-
 static tarn_status build(wh_graph *graph, const tarn_slice *states, size_t state_count,
                          tarn_error *err) {
     tarn_warehouse *warehouse = graph->warehouse;
@@ -561,7 +548,7 @@ static tarn_status build(wh_graph *graph, const tarn_slice *states, size_t state
     for (backfill *fill = graph->backfills; fill != NULL; fill = fill->next) {
         TARN_TRY(set_backfill(fill, err));
     }
-    return set_epoch_versions(graph, err);
+    return TARN_OK;
 }
 
 tarn_status wh_graph_new(tarn_warehouse *warehouse, const tarn_slice *states, size_t state_count,
@@ -690,6 +677,17 @@ void wh_graph_epoch_committed(wh_graph *graph) {
         if (leaf->table == NULL) continue;
         int64_t id = atomic_load_explicit(&leaf->table->barrier_id, memory_order_relaxed);
         atomic_store_explicit(&leaf->object->epoch_version, id, memory_order_relaxed);
+    }
+}
+
+void wh_graph_epoch_restored(const wh_graph *graph, const wh_object_list *objects) {
+    for (size_t i = 0; i < objects->count; i++) {
+        const graph_leaf *leaf = graph == NULL ? NULL : leaf_of(graph, objects->items[i]);
+        bool is_read = leaf != NULL && leaf->table != NULL;
+        // The barrier before the start is the one that was restored.
+        int64_t version =
+            is_read ? atomic_load_explicit(&leaf->table->barrier_id, memory_order_relaxed) : 0;
+        atomic_store_explicit(&objects->items[i]->epoch_version, version, memory_order_relaxed);
     }
 }
 

@@ -126,6 +126,8 @@ typedef struct wh_engine {
     int64_t retry_at_ns;      // when a failed start is tried again; INT64_MAX: never by itself
     int64_t retry_ms;         // the delay before it; 0: nothing has failed lately
     uint64_t committed_epoch; // all views have this epoch's version on disk
+    bool epoch_known;         // else what was committed last could not be found out at open
+    bool versions_known;      // each table's epoch_version is that of the committed epoch
     tarn_buffer state_bytes;  // of the completed epoch, until it is persisted
     uint64_t completed_epoch;
     bool completed_full;
@@ -366,6 +368,9 @@ TARN_MUST_USE tarn_status wh_graph_progress(wh_graph *graph, tarn_arena *arena,
                                             tarn_progress *ret_progress, tarn_error *err);
 // Notes in each table which of its versions the committed epoch reflects. With the engine's lock.
 void wh_graph_epoch_committed(wh_graph *graph);
+// The same for the epoch that the graph has started from, in all tables of the list; those that no
+// view reads (NULL: there are no views) are read at their newest version. With the engine's lock.
+void wh_graph_epoch_restored(const wh_graph *graph, const wh_object_list *objects);
 
 // ---- hidden_key.c ----
 
@@ -383,8 +388,9 @@ TARN_MUST_USE tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_grap
                                               uint64_t epoch, bool is_full, tarn_slice state,
                                               tarn_error *err);
 // Reads which epochs there are and finishes what a crash interrupted: the last epoch's commits are
-// done again, files that no epoch names are removed.
-TARN_MUST_USE tarn_status wh_checkpoint_recover(tarn_warehouse *warehouse, tarn_error *err);
+// done again, files that no epoch names are removed. The last epoch is all views' newest one then.
+TARN_MUST_USE tarn_status wh_checkpoint_recover(tarn_warehouse *warehouse, uint64_t *ret_epoch,
+                                                tarn_error *err);
 // The states of the chain, in `arena`.
 TARN_MUST_USE tarn_status wh_checkpoint_states(tarn_warehouse *warehouse, tarn_arena *arena,
                                                tarn_slice **ret_states, size_t *ret_count,

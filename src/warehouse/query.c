@@ -100,16 +100,88 @@ static bool reads_table(const tarn_plan *plan) {
     return false;
 }
 
+static bool reads_view(const tarn_plan *plan) {
+    if (plan->kind == TARN_PLAN_SCAN) {
+        return plan->scan.relation->kind == TARN_RELATION_VIEW &&
+               plan->scan.as_of == TARN_AS_OF_NOW;
+    }
+    for (size_t i = 0; i < plan->input_count; i++) {
+        if (reads_view(plan->inputs[i])) return true;
+    }
+    return false;
+}
+
+static bool is_read_by(const wh_object_list *objects, const wh_object *table) {
+    for (size_t i = 0; i < objects->count; i++) {
+        const wh_object *view = objects->items[i];
+        for (size_t k = 0; k < view->input_count; k++) {
+            if (view->inputs[k] == table) return true;
+        }
+    }
+    return false;
+}
+
+// Which version of a table the views reflect is in their state, and that could not be read: a newer
+// one beside the views would be an answer that was never true.
+static tarn_status refuse_unknown_versions(tarn_warehouse *warehouse, const tarn_result *result,
+                                           const tarn_error *reason, tarn_error *err) {
+    wh_object_list objects;
+    TARN_TRY(wh_catalog_list(warehouse, &objects, err));
+    tarn_status status = TARN_OK;
+    for (const wh_table_version *note = result->table_versions; note != NULL; note = note->next) {
+        if (status != TARN_OK || !is_read_by(&objects, note->object)) continue;
+        status = tarn_fail(err, reason->status == TARN_OK ? TARN_IO : reason->status,
+                           "the views have stopped, and which version of \"" TARN_SLICE_FMT
+                           "\" they reflect is not known: %s",
+                           TARN_SLICE_ARG(note->object->relation.name), reason->message);
+        tarn_error_locate(err, "55000", 0);
+        tarn_error_hint(err, "FLUSH tries to start them again; SET tarn.read = 'latest' reads each "
+                             "table as new as it is.");
+    }
+    wh_list_release(warehouse->alloc, &objects);
+    return status;
+}
+
+// The newest epoch of which all views of the plan that have any version have one.
+static tarn_status common_epoch(const tarn_plan *plan, tarn_arena *arena, uint64_t *epoch,
+                                tarn_error *err) {
+    if (plan->kind == TARN_PLAN_SCAN && reads_view(plan)) {
+        const wh_object *view = wh_object_of(plan->scan.relation);
+        tarn_snapshot snapshot;
+        bool found = false;
+        TARN_TRY(tarn_table_latest_snapshot(view->table, arena, &snapshot, &found, err));
+        while (found && epoch_of(&snapshot) < 0) {
+            int64_t before = snapshot.id - 1;
+            TARN_TRY(tarn_table_snapshot(view->table, before, arena, &snapshot, &found, err));
+        }
+        if (found && (uint64_t)epoch_of(&snapshot) < *epoch) {
+            *epoch = (uint64_t)epoch_of(&snapshot);
+        }
+    }
+    for (size_t i = 0; i < plan->input_count; i++) {
+        TARN_TRY(common_epoch(plan->inputs[i], arena, epoch, err));
+    }
+    return TARN_OK;
+}
+
 // The epoch and what it reflects, taken at one moment.
 static tarn_status choose_epoch(tarn_warehouse *warehouse, const tarn_plan *plan,
                                 tarn_result *result, tarn_error *err) {
+    wh_engine *engine = &warehouse->engine;
     // Only the views' state knows which version of a table they have consumed.
     if (reads_table(plan)) wh_engine_await_start(warehouse);
-    tarn_mutex_lock(warehouse->engine.lock);
-    result->epoch = warehouse->engine.committed_epoch;
+    tarn_mutex_lock(engine->lock);
+    result->epoch = engine->committed_epoch;
+    bool epoch_known = engine->epoch_known;
+    bool versions_known = engine->versions_known;
+    tarn_error reason = engine->error;
     bool fits = note_table_versions(plan, result);
-    tarn_mutex_unlock(warehouse->engine.lock);
-    return fits ? TARN_OK : wh_no_memory(err);
+    tarn_mutex_unlock(engine->lock);
+    if (!fits) return wh_no_memory(err);
+    if (!versions_known) TARN_TRY(refuse_unknown_versions(warehouse, result, &reason, err));
+    if (epoch_known) return TARN_OK;
+    result->epoch = INT64_MAX;
+    return common_epoch(plan, &result->arena, &result->epoch, err);
 }
 
 // ---- leaves ----
@@ -312,26 +384,15 @@ static void note_node(void *context, const tarn_plan *plan, tarn_node node) {
     result->notes = note;
 }
 
-static bool reads_view(const tarn_plan *plan) {
-    if (plan->kind == TARN_PLAN_SCAN) {
-        return plan->scan.relation->kind == TARN_RELATION_VIEW &&
-               plan->scan.as_of == TARN_AS_OF_NOW;
-    }
-    for (size_t i = 0; i < plan->input_count; i++) {
-        if (reads_view(plan->inputs[i])) return true;
-    }
-    return false;
-}
-
 // ---- running ----
 
 tarn_status wh_query_start(tarn_session *session, const tarn_plan *plan, tarn_result *result,
                            tarn_error *err) {
     tarn_warehouse *warehouse = session->warehouse;
     query_leaves leaves = {.session = session, .result = result};
-    if (reads_view(plan)) {
+    if (reads_view(plan) && !session->read_latest) {
         TARN_TRY(choose_epoch(warehouse, plan, result, err));
-        leaves.aligned = !session->read_latest;
+        leaves.aligned = true;
     }
     size_t thread_count = warehouse->options.thread_count;
     tarn_flow_options options = {

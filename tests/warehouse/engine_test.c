@@ -82,11 +82,190 @@ TEST(a_view_that_was_given_up_ends_with_the_right_content) {
     (void)alarm(0);
 }
 
+// ---- failures and new attempts ----
+
+// Without FLUSH: the views come to it by themselves.
+static void await_rows(rig *r, const char *expected, const char *sql) {
+    (void)alarm(HANG_SECONDS);
+    do {
+        ok(r, "%s", sql);
+    } while (strcmp(rig_rows(r), expected) != 0);
+    (void)alarm(0);
+}
+
+TEST(a_job_that_failed_for_a_full_disk_is_tried_again_by_itself) {
+    rig r = rig_sim(4);
+    r.options.checkpoint_interval_ms = 3600000; // epochs only by FLUSH, until the failure
+    rig_open(&r);
+    ok(&r, "CREATE TABLE t (n bigint)");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT sum(n) AS s FROM t");
+    ok(&r, "INSERT INTO t VALUES (1)");
+    ok(&r, "FLUSH");
+    ok(&r, "INSERT INTO t VALUES (2)");
+    tarn_sim_set_capacity(r.sim, 0);
+    fails(&r, TARN_IO, "no space left on device", "FLUSH");
+    assert_string_equal(r.err.hint, "See tarn.jobs; FLUSH tries to start them again.");
+    assert_rows(&r, "failed\n", "SELECT state FROM tarn.jobs");
+    assert_rows(&r, "1\n", "SELECT s FROM v");
+    tarn_sim_set_capacity(r.sim, UINT64_MAX);
+    ok(&r, "SET tarn.checkpoint_interval = '10 milliseconds'");
+    tarn_sim_advance_us(r.sim, 2000000);
+    ok(&r, "INSERT INTO t VALUES (4)"); // wakes whoever looks at the clock
+    await_rows(&r, "running\n", "SELECT state FROM tarn.jobs");
+    tarn_sim_advance_us(r.sim, 2000000);
+    ok(&r, "INSERT INTO t VALUES (8)");
+    await_rows(&r, "15\n", "SELECT s FROM v");
+    rig_free(&r);
+}
+
+TEST(flush_tries_again_what_has_failed_as_often_as_it_takes) {
+    rig r = rig_sim(5);
+    r.options.checkpoint_interval_ms = 3600000;
+    rig_open(&r);
+    ok(&r, "CREATE TABLE t (n bigint)");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT sum(n) AS s FROM t");
+    ok(&r, "INSERT INTO t VALUES (1)");
+    tarn_sim_set_capacity(r.sim, 0);
+    for (int i = 0; i < 3; i++) fails(&r, TARN_IO, "no space left on device", "FLUSH");
+    tarn_sim_set_capacity(r.sim, UINT64_MAX);
+    ok(&r, "FLUSH");
+    assert_rows(&r, "1\n", "SELECT s FROM v");
+    rig_free(&r);
+}
+
+// ---- what is new ----
+
+#define EPOCH "SELECT max(epoch) FROM tarn.jobs"
+
+TEST(a_restart_without_news_cuts_no_epoch) {
+    rig r = rig_sim(6);
+    rig_open(&r);
+    rig_write(&r, "/s.csv", "a\n1\n2\n");
+    ok(&r, "CREATE TABLE t (n bigint)");
+    ok(&r, "CREATE SOURCE s (a bigint) WITH (connector = 'file', path = 's.csv')");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT sum(n) AS s FROM t");
+    ok(&r, "CREATE MATERIALIZED VIEW w AS SELECT count(*) AS c FROM s");
+    ok(&r, "INSERT INTO t VALUES (1)");
+    ok(&r, "FLUSH");
+    ok(&r, EPOCH);
+    uint64_t epoch = strtoull(rig_rows(&r), NULL, 10);
+    assert_true(epoch > 0);
+    for (int i = 0; i < 2; i++) {
+        rig_reopen(&r);
+        ok(&r, "FLUSH");
+        ok(&r, EPOCH);
+        assert_int_equal(strtoull(rig_rows(&r), NULL, 10), epoch);
+    }
+    ok(&r, "INSERT INTO t VALUES (1)");
+    ok(&r, "FLUSH");
+    ok(&r, EPOCH);
+    assert_int_equal(strtoull(rig_rows(&r), NULL, 10), epoch + 1);
+    rig_free(&r);
+}
+
+TEST(a_table_that_goes_does_not_hide_that_another_moves_on) {
+    rig r = rig_sim(7);
+    rig_open(&r);
+    ok(&r, "CREATE TABLE t (n bigint)");
+    ok(&r, "CREATE TABLE u (n bigint)");
+    ok(&r, "CREATE MATERIALIZED VIEW v AS SELECT n FROM t");
+    ok(&r, "CREATE MATERIALIZED VIEW w AS SELECT n FROM u");
+    for (int i = 0; i < 3; i++) ok(&r, "INSERT INTO t VALUES (1)");
+    ok(&r, "INSERT INTO u VALUES (1)");
+    ok(&r, "FLUSH");
+    ok(&r, "DROP MATERIALIZED VIEW v"); // three versions less to follow
+    for (int i = 0; i < 3; i++) ok(&r, "INSERT INTO u VALUES (2)");
+    ok(&r, "FLUSH");
+    assert_rows(&r, "1\n2\n2\n2\n", "SELECT n FROM w");
+    rig_free(&r);
+}
+
+// ---- when the views cannot start ----
+
+#define BESIDE "SELECT a.c, v.s FROM (SELECT count(*) AS c FROM t) AS a, v"
+
+static void fill_beside(rig *r) {
+    rig_open(r);
+    rig_write(r, "/s.csv", "a\n1\n");
+    ok(r, "CREATE TABLE t (n bigint)");
+    ok(r, "CREATE TABLE free (n bigint)");
+    ok(r, "CREATE SOURCE s (a bigint) WITH (connector = 'file', path = 's.csv')");
+    ok(r, "CREATE MATERIALIZED VIEW v AS SELECT count(*) AS s FROM t");
+    ok(r, "CREATE MATERIALIZED VIEW w AS SELECT count(*) AS s FROM s");
+    ok(r, "CREATE MATERIALIZED VIEW x AS SELECT sum(n) AS s FROM t");
+    ok(r, "INSERT INTO free VALUES (7)");
+    for (int i = 1; i <= 3; i++) {
+        ok(r, "INSERT INTO t VALUES (%d)", i);
+        ok(r, "FLUSH");
+    }
+    rig_close(r);
+}
+
+// Only tables that views read are in question, and only beside views.
+static void assert_beside_refused(rig *r, tarn_status status, const char *reason) {
+    ok(r, "INSERT INTO t VALUES (4)");
+    fails(r, status, reason, BESIDE);
+    assert_string_equal(r->err.sqlstate, "55000");
+    assert_non_null(strstr(r->err.message, "\"t\""));
+    assert_rows(r, "4\n", "SELECT count(*) FROM t");
+    assert_rows(r, "3|6\n", "SELECT v.s, x.s FROM v, x");
+    assert_rows(r, "7|3\n", "SELECT free.n, v.s FROM free, v");
+    ok(r, "SET tarn.read = 'latest'");
+    assert_rows(r, "4|3\n", BESIDE);
+    ok(r, "SET tarn.read = 'aligned'");
+}
+
+TEST(a_table_is_not_read_beside_views_that_could_not_start) {
+    rig r = rig_sim(8);
+    fill_beside(&r);
+    assert_int_equal(tarn_os_remove(r.os, TARN_LIT("/s.csv"), &r.err), TARN_OK);
+    rig_open(&r);
+    assert_beside_refused(&r, TARN_INVALID, "no file or directory '/s.csv'");
+    rig_write(&r, "/s.csv", "a\n1\n");
+    ok(&r, "FLUSH");
+    assert_rows(&r, "4|4\n", BESIDE);
+    rig_free(&r);
+}
+
+// Flips a bit of the newest checkpoint file.
+static void damage_checkpoint(rig *r) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, &tarn_alloc_libc, SIZE_MAX);
+    tarn_slice *names;
+    size_t count = 0;
+    tarn_slice path;
+    assert_int_equal(
+        tarn_os_list(r->os, TARN_LIT("/w/tarn/checkpoint"), &arena, &names, &count, &r->err),
+        TARN_OK);
+    assert_true(count > 0);
+    assert_true(tarn_arena_printf(&arena, &path, "/w/tarn/checkpoint/" TARN_SLICE_FMT,
+                                  TARN_SLICE_ARG(names[count - 1])));
+    assert_int_equal(tarn_sim_corrupt(r->sim, path, 60, 1, &r->err), TARN_OK);
+    tarn_arena_reset(&arena);
+}
+
+TEST(views_whose_last_checkpoint_is_damaged_can_still_be_read_together) {
+    rig r = rig_sim(9);
+    fill_beside(&r);
+    damage_checkpoint(&r);
+    rig_open(&r);
+    assert_rows(&r, "failed\nfailed\nfailed\n", "SELECT state FROM tarn.jobs");
+    assert_beside_refused(&r, TARN_CORRUPT, "checksum is wrong");
+    fails(&r, TARN_CORRUPT, "checksum is wrong", "FLUSH");
+    rig_free(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(close_does_not_wait_for_a_view_that_is_deep_in_its_work),
         cmocka_unit_test(drop_does_not_wait_for_a_view_that_is_deep_in_its_work),
         cmocka_unit_test(a_view_that_was_given_up_ends_with_the_right_content),
+        cmocka_unit_test(a_job_that_failed_for_a_full_disk_is_tried_again_by_itself),
+        cmocka_unit_test(flush_tries_again_what_has_failed_as_often_as_it_takes),
+        cmocka_unit_test(a_restart_without_news_cuts_no_epoch),
+        cmocka_unit_test(a_table_that_goes_does_not_hide_that_another_moves_on),
+        cmocka_unit_test(a_table_is_not_read_beside_views_that_could_not_start),
+        cmocka_unit_test(views_whose_last_checkpoint_is_damaged_can_still_be_read_together),
     };
     cmocka_set_test_filter(getenv("TARN_TEST_FILTER"));
     return cmocka_run_group_tests(tests, test_seed, NULL);
