@@ -5,7 +5,8 @@
 
 Writes demo/expected/*.csv, which tests/demo compares with what tarn's views hold. A flight is late for
 the hourly view when its hour had ended before the watermark that was in force when it came: the
-latest departure among all flights before it in the file, less 30 minutes.
+latest departure among all flights before it in the file, less 30 minutes (or, in late_by_allowance, less
+other times).
 """
 import pathlib
 
@@ -73,6 +74,13 @@ ANSWERS = {
         SELECT (SELECT sum(flights) FROM route_day) AS by_route_and_day,
                (SELECT sum(flights) FROM airport_hour) AS by_airport_and_hour,
                (SELECT count(*) FROM dwd WHERE late) AS difference""",
+    "late_by_allowance": """
+        SELECT hours, count(*) FILTER (hour + INTERVAL '1 hour' <=
+                   watermark + INTERVAL '30 minutes' - to_hours(hours)) AS late_rows
+        FROM dwd, (VALUES (24), (36)) AS t(hours) GROUP BY hours ORDER BY hours""",
+    "longest_delays": """
+        SELECT date AS scheduled, departed, delay, origin, destination
+        FROM dwd ORDER BY delay DESC, date LIMIT 3""",
     "busiest_routes": """
         SELECT origin, destination, sum(flights) AS flights,
                round(sum(total_delay) / sum(flights), 2)::DECIMAL(18, 2) AS mean_delay
