@@ -89,6 +89,7 @@ static tarn_value value_at(const expr_agg_rows *rows, size_t index) {
 // key.
 static tarn_status key_at(const expr_agg_rows *rows, size_t index, tarn_buffer *scratch,
                           tarn_slice *ret_key, tarn_error *err) {
+    tarn_assert(rows->data != NULL); // DISTINCT has an argument
     tarn_physical physical = tarn_type_physical(rows->type);
     if (physical == TARN_PHYSICAL_STRING) {
         *ret_key = tarn_string_slice((const tarn_string *)rows->data + index);

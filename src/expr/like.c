@@ -26,6 +26,21 @@ static bool ends_with_escape(const pattern *p, size_t at) {
     return p->text.len > 0 && at + 1 == p->text.len && p->text.data[at] == p->escape;
 }
 
+// Matches one element of the pattern, a byte or '_', and moves both places behind it.
+static match_result match_one(const pattern *p, tarn_slice text, size_t *i, size_t *t) {
+    bool escaped = p->text.data[*i] == p->escape;
+    if (escaped && *i + 1 == p->text.len) return MATCH_BAD_PATTERN;
+    if (!escaped && is_wildcard(p, *i, '_')) {
+        *t += expr_utf8_step(tarn_slice_skip(text, *t));
+        *i += 1;
+        return MATCH_YES;
+    }
+    if (p->text.data[*i + escaped] != text.data[*t]) return MATCH_NO;
+    *t += 1;
+    *i += 1 + (size_t)escaped;
+    return MATCH_YES;
+}
+
 // Goes back to the last '%' on a mismatch: each '%' needs only be tried with what follows it.
 static match_result match(const pattern *p, tarn_slice text) {
     size_t t = 0;
@@ -39,18 +54,9 @@ static match_result match(const pattern *p, tarn_slice text) {
             continue;
         }
         if (i < p->text.len && t < text.len) {
-            bool escaped = p->text.data[i] == p->escape;
-            if (escaped && i + 1 == p->text.len) return MATCH_BAD_PATTERN;
-            if (!escaped && is_wildcard(p, i, '_')) {
-                t += expr_utf8_step(tarn_slice_skip(text, t));
-                i++;
-                continue;
-            }
-            if (p->text.data[i + escaped] == text.data[t]) {
-                t++;
-                i += 1 + (size_t)escaped;
-                continue;
-            }
+            match_result one = match_one(p, text, &i, &t);
+            if (one == MATCH_BAD_PATTERN) return one;
+            if (one == MATCH_YES) continue;
         }
         if (retry_pattern == SIZE_MAX || retry_text >= text.len) break;
         retry_text += expr_utf8_step(tarn_slice_skip(text, retry_text));
