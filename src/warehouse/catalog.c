@@ -417,6 +417,7 @@ static tarn_status load_table(tarn_warehouse *warehouse, const json_t *entries, 
     if (is_defined(entries, name)) return TARN_OK;
     wh_object *object = NULL;
     TARN_TRY(wh_object_new(warehouse, TARN_RELATION_TABLE, name, (tarn_slice){0}, &object, err));
+    tarn_assert(object != NULL);
     tarn_slice path;
     bool exists = false;
     tarn_status status = wh_table_path(name, &object->arena, &path, err);
