@@ -13,6 +13,9 @@
 //            (kv_is_expired).
 // Optional:  a NULL entry is answered by the front with TARN_UNSUPPORTED, naming engine and
 //            operation, except where it says otherwise.
+// Counters:  gets, hits, writes, batches and written_bytes of the statistics are the front's.
+// New:       the identity file is written before the engine opens for the first time: an engine
+//            takes a directory without any file of its own as an empty store.
 #ifndef TARN_KV_ENGINE_H
 #define TARN_KV_ENGINE_H
 
@@ -23,7 +26,7 @@
 typedef enum kv_change_kind {
     KV_PUT = 1,
     KV_DELETE = 2,
-    KV_DELETE_RANGE = 3, // [key, value)
+    KV_DELETE_RANGE = 3, // [key, value); an empty key or value leaves that side open
     KV_MERGE = 4,
 } kv_change_kind;
 
@@ -41,6 +44,8 @@ struct tarn_kv_batch {
     uint32_t count;
     bool has_ranges; // contains KV_DELETE_RANGE
     bool has_merges;
+    bool names_families;  // contains changes of others than the default one
+    size_t key_bytes_max; // of the longest key
     const tarn_alloc *alloc;
 };
 
@@ -56,7 +61,11 @@ struct tarn_kv_family {
     tarn_slice name;
     tarn_kv_family_options options; // defaults filled in
     void *engine_part;              // the engine's own, see family_open
-    bool is_dropped;
+    bool is_dropped;                // for who holds a lock that family_drop takes, too
+    // The front's: what the identity file says.
+    tarn_kv_family_options stored_options;
+    tarn_slice comparator_name;
+    tarn_slice merge_name;
 };
 
 static inline int kv_compare(const tarn_kv_family *family, tarn_slice a, tarn_slice b) {
@@ -68,8 +77,10 @@ static inline int kv_compare(const tarn_kv_family *family, tarn_slice a, tarn_sl
 // Whether a stored value of the family (with its 8 bytes) has expired at `now_us`.
 bool kv_is_expired(const tarn_kv_family *family, tarn_slice stored, int64_t now_us);
 
-// Folds merge operands (oldest first) into `base` (NULL: none), stored values all; appends the
-// stored result to `out`. For engines that fold when writing, and those that fold when reading.
+// Folds merge operands (oldest first, at least one) into `base` (NULL: none), stored values all;
+// appends the stored result to `out`. For engines that fold when writing, and those that fold when
+// reading. In a family with a TTL what had expired when a later operand was written has no part in
+// it, whenever the folding is done; a result that has expired at `now_us` is not computed.
 TARN_MUST_USE tarn_status kv_fold(const tarn_kv_family *family, tarn_slice key,
                                   const tarn_slice *base, const tarn_slice *operands,
                                   size_t operand_count, int64_t now_us, tarn_buffer *out,
@@ -95,14 +106,18 @@ typedef struct kv_iterator_ops kv_iterator_ops;
 // Engines embed it as the first member of theirs and keep key, value and is_valid up to date.
 struct tarn_kv_iterator {
     const kv_iterator_ops *ops;
-    tarn_kv *kv; // the front's
+    tarn_kv *kv;                  // the front's
+    const tarn_kv_family *family; // the front's
+    bool keys_only;               // the front's
+    int64_t opened_us;            // the front's: what has expired by then is hidden
     bool is_valid;
     tarn_slice key;
     tarn_slice value; // as stored
 };
 
 // The bounds are inside the options: lower/upper have the prefix folded in by the front. Engines
-// show every live entry of the family; the front hides expired ones.
+// show every live entry of the family within them, also when a seek leads outside of them; the
+// front hides expired entries. A failed move leaves the iterator nowhere.
 struct kv_iterator_ops {
     tarn_status (*seek)(tarn_kv_iterator *iterator, tarn_slice key, tarn_error *err); // >=
     tarn_status (*seek_for_prev)(tarn_kv_iterator *iterator, tarn_slice key, tarn_error *err);

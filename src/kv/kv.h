@@ -17,6 +17,7 @@
 //             change.
 // Keys:       1 to TARN_KV_KEY_MAX bytes (B+tree: TARN_KV_BTREE_KEY_MAX), any bytes, ordered as
 //             unsigned bytes unless the family has a comparator. Values: 0 to TARN_KV_VALUE_MAX.
+//             All of a batch together: TARN_KV_BATCH_MAX.
 // Ownership:  keys, values and options passed in are copied. A family handle belongs to the store
 //             and lives until it is dropped or the store is closed; snapshots and iterators are
 //             freed by the caller before the store is closed. `os` outlives the store.
@@ -41,6 +42,7 @@
 #define TARN_KV_KEY_MAX       65535
 #define TARN_KV_BTREE_KEY_MAX 1000
 #define TARN_KV_VALUE_MAX     ((size_t)1 << 30)
+#define TARN_KV_BATCH_MAX     ((size_t)INT32_MAX)
 
 typedef struct tarn_kv tarn_kv;
 typedef struct tarn_kv_family tarn_kv_family;
@@ -60,6 +62,7 @@ typedef enum tarn_kv_engine {
 } tarn_kv_engine;
 
 const char *tarn_kv_engine_name(tarn_kv_engine engine); // "lsm", "hashlog", "btree", "mem"
+bool tarn_kv_engine_is_built(tarn_kv_engine engine);    // whether this build has it
 
 // When a write is acknowledged. Whatever is chosen, an acknowledged write survives the end of the
 // process (kill -9).
@@ -134,15 +137,21 @@ typedef struct tarn_kv_options {
     size_t memory_limit_bytes;     // memtables, caches, indexes, filters; default 512 MiB
     uint64_t log_limit_bytes;      // (lsm) of all families; the oldest is flushed; default 1 GiB
     uint32_t background_threads;   // default 2; with the simulated os work is done by the writers
-    tarn_kv_family_options family; // of the default family, and of those opened unasked
+    tarn_kv_family_options family; // of the default family, when it is created; its code always
+    // Code that other families were created with, found by its stored name.
+    const tarn_kv_comparator *const *comparators;
+    size_t comparator_count;
+    const tarn_kv_merge_operator *const *merge_operators;
+    size_t merge_operator_count;
 } tarn_kv_options;
 
 // ---- the store ----
 
 // Opens the store in `directory`, created with its parents when absent, and recovers it. Families
 // that exist are opened with the options they were created with; comparators and merge operators,
-// which are code, are those of `options->family` unless `tarn_kv_family_open` gives others before
-// first use. `options` may be NULL.
+// which are code, are found by their stored names among those of `options`. A comparator that is
+// not among them is TARN_INVALID; a merge operator can also be given by tarn_kv_family_open, and is
+// missed (TARN_INVALID) only when it is needed. `options` may be NULL.
 TARN_MUST_USE tarn_status tarn_kv_open(tarn_os *os, tarn_slice directory,
                                        const tarn_kv_options *options, tarn_kv **ret_kv,
                                        tarn_error *err);
@@ -155,7 +164,10 @@ tarn_kv_engine tarn_kv_engine_of(const tarn_kv *kv);
 // ---- column families ----
 
 // Opens the family, creating it when absent. "default" exists always; NULL stands for it wherever a
-// family is asked for. Names: 1 to 255 bytes.
+// family is asked for. Names: 1 to 255 bytes of UTF-8, without a zero byte. `options` may be NULL:
+// all defaults when it is created, what it has when it exists. Giving an existing one another
+// comparator or merge operator than it has is TARN_INVALID; other options are those it was created
+// with.
 TARN_MUST_USE tarn_status tarn_kv_family_open(tarn_kv *kv, tarn_slice name,
                                               const tarn_kv_family_options *options,
                                               tarn_kv_family **ret_family, tarn_error *err);
@@ -189,7 +201,8 @@ TARN_MUST_USE tarn_status tarn_kv_batch_put(tarn_kv_batch *batch, tarn_kv_family
                                             tarn_slice key, tarn_slice value, tarn_error *err);
 TARN_MUST_USE tarn_status tarn_kv_batch_delete(tarn_kv_batch *batch, tarn_kv_family *family,
                                                tarn_slice key, tarn_error *err);
-// All keys in [begin, end). An empty `end` is the end of the family.
+// All keys in [begin, end). An empty `begin` is the beginning of the family, an empty `end` its
+// end.
 TARN_MUST_USE tarn_status tarn_kv_batch_delete_range(tarn_kv_batch *batch, tarn_kv_family *family,
                                                      tarn_slice begin, tarn_slice end,
                                                      tarn_error *err);
