@@ -416,7 +416,7 @@ static size_t choose_split(const uint8_t *page, const btree_scratch *scratch, si
             return wish - distance;
         }
     }
-    tarn_assert(!"a page can always be divided");
+    tarn_assert(count == 0); // a page can always be divided
     return 0;
 }
 
