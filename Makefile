@@ -46,8 +46,12 @@ interop: release $(PYTHON_ENV)/ready
 $(PYTHON_ENV)/ready: tools/python-requirements.txt
 	@tools/python_env $(PYTHON_ENV)
 
+# The list of what was installed may be root's, from an earlier time. ldconfig: so that programs find the
+# library where the system looks for libraries.
 install: release
+	@rm -f build/install_manifest.txt
 	@cmake --install build --prefix $(PREFIX)
+	@if [ "$$(id -u)" -eq 0 ] && [ -z "$(DESTDIR)" ]; then ldconfig; fi
 
 clean:
 	rm -rf build build-* demo-warehouse
