@@ -16,8 +16,8 @@ all: build/tarn
 build/tarn: release
 release:
 	@tools/setup build
-	@[ -f build/build.ninja ] || cmake --preset release >/dev/null
-	@cmake --build --preset release
+	@[ -f build/build.ninja ] || tools/as_owner cmake --preset release >/dev/null
+	@tools/as_owner cmake --build --preset release
 
 demo: release
 	@demo/run
@@ -46,12 +46,8 @@ interop: release $(PYTHON_ENV)/ready
 $(PYTHON_ENV)/ready: tools/python-requirements.txt
 	@tools/python_env $(PYTHON_ENV)
 
-# The list of what was installed may be root's, from an earlier time. ldconfig: so that programs find the
-# library where the system looks for libraries.
 install: release
-	@rm -f build/install_manifest.txt
-	@cmake --install build --prefix $(PREFIX)
-	@if [ "$$(id -u)" -eq 0 ] && [ -z "$(DESTDIR)" ]; then ldconfig; fi
+	@tools/install build $(PREFIX)
 
 clean:
 	rm -rf build build-* demo-warehouse
