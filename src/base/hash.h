@@ -1,7 +1,7 @@
 // hash.h - hashes for memory (tables, partitioning inside one run) and for formats.
 //
-// tarn_hash_* may change between versions and must not reach the disk. tarn_xxh64 is the frozen
-// XXH64 of the formats that name it.
+// tarn_hash_* may change between versions and must not reach the disk. tarn_xxh64 and tarn_xxh3
+// are the frozen hashes of the formats that name them.
 #ifndef TARN_BASE_HASH_H
 #define TARN_BASE_HASH_H
 
@@ -12,6 +12,9 @@ uint64_t tarn_hash_bytes(tarn_slice bytes);
 
 // XXH64 with seed 0.
 uint64_t tarn_xxh64(tarn_slice bytes);
+
+// XXH3 (64 bits) with a seed, frozen as well.
+uint64_t tarn_xxh3(tarn_slice bytes, uint64_t seed);
 
 // A full-avalanche mix of one integer (splitmix64's finalizer).
 static inline uint64_t tarn_hash_u64(uint64_t value) {
