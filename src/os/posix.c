@@ -318,8 +318,9 @@ static int posix_lock(tarn_os *os, const char *path, tarn_slice owner, intptr_t 
         result = flock(fd, LOCK_EX | LOCK_NB);
     } while (result != 0 && errno == EINTR);
     int code = result == 0 ? 0 : errno;
-    if (code == 0 && ftruncate(fd, 0) != 0) code = errno;
+    // In place: the room that the last owner's name has taken is there also on a full disk.
     if (code == 0) code = write_all(fd, owner);
+    if (code == 0 && ftruncate(fd, (off_t)owner.len) != 0) code = errno;
     if (code == 0) {
         *ret_handle = fd;
         return 0;

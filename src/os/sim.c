@@ -455,8 +455,12 @@ static int lock_node(tarn_sim *sim, const sim_place *place, tarn_slice owner,
         if (code != 0) return code;
     }
     if (node->is_directory) return EISDIR;
+    // What was there is overwritten in place, which takes no room.
+    uint64_t capacity_bytes = sim->disk.capacity_bytes;
+    if (node->content.len >= owner.len) sim->disk.capacity_bytes = UINT64_MAX;
     sim_disk_truncate(&sim->disk, node);
     int code = sim_disk_append(&sim->disk, node, owner, now_us);
+    sim->disk.capacity_bytes = capacity_bytes;
     if (code != 0) return code;
     node->lock_boot = sim->boot;
     node->open_count++;

@@ -138,8 +138,7 @@ void wh_object_set_durable(wh_object *object, int64_t version) {
     }
 }
 
-// A process that died may have made a version visible that a power loss could still take away.
-static tarn_status settle_versions(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
+tarn_status wh_object_settle(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
     tarn_arena scratch;
     tarn_arena_init(&scratch, warehouse->alloc, SIZE_MAX);
     tarn_slice snapshots;
@@ -160,7 +159,7 @@ tarn_status wh_object_open_table(tarn_warehouse *warehouse, wh_object *object, t
     tarn_slice path;
     TARN_TRY(wh_table_path(object->relation.name, &object->arena, &path, err));
     TARN_TRY(tarn_table_open(warehouse->store, path, warehouse->alloc, &object->table, err));
-    TARN_TRY(settle_versions(warehouse, object, err));
+    TARN_TRY(wh_object_settle(warehouse, object, err));
     return object->relation.kind == TARN_RELATION_TABLE ? describe_table(object, err) : TARN_OK;
 }
 

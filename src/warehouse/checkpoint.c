@@ -290,7 +290,8 @@ static tarn_status commit_again(tarn_warehouse *warehouse, const section *part, 
         int64_t version = 0;
         status = unpack(part, arena, &again.committable, err);
         if (status == TARN_OK) status = commit_part(&again, epoch, &version, err);
-        if (status == TARN_OK) wh_object_set_durable(table, version);
+        // One that was there already may have failed at the very end: seen, but not yet durable.
+        if (status == TARN_OK) status = wh_object_settle(warehouse, table, err);
     }
     wh_object_unref(table);
     wh_object_unref(owner);

@@ -66,6 +66,8 @@ typedef struct wh_object {
     // it. Written and read with the engine's lock, so that it belongs to the epoch.
     _Atomic int64_t epoch_version;
     atomic_bool dropped; // set with the write lock: nothing more is written
+    // Tables: a commit has failed, and whether its version is there could not be found out yet.
+    atomic_bool unsettled;
 } wh_object;
 
 void wh_object_ref(wh_object *object);
@@ -209,6 +211,10 @@ TARN_MUST_USE tarn_status wh_object_open_table(tarn_warehouse *warehouse, wh_obj
 bool wh_is_view_table(const tarn_table *table); // was made for a view
 // Views may consume the table's versions up to this one.
 void wh_object_set_durable(wh_object *object, int64_t version);
+// Makes the newest version of the object's table durable and says so: a process that died, or a
+// commit that failed, may have made it visible while a power loss could still take it away.
+TARN_MUST_USE tarn_status wh_object_settle(tarn_warehouse *warehouse, wh_object *object,
+                                           tarn_error *err);
 tarn_status wh_table_path(tarn_slice name, tarn_arena *arena, tarn_slice *ret_path,
                           tarn_error *err);
 
@@ -257,7 +263,9 @@ TARN_MUST_USE tarn_status wh_insert(tarn_session *session, const tarn_statement 
                                     uint64_t *ret_rows, tarn_error *err);
 TARN_MUST_USE tarn_status wh_copy(tarn_session *session, const tarn_statement *statement,
                                   uint64_t *ret_rows, tarn_error *err);
-// Commits what the writer holds as one version of the table, and tells the views.
+// Waits until the views reflect all input that is there now, durably.
+TARN_MUST_USE tarn_status wh_flush(tarn_session *session, tarn_error *err);
+// Commits what the writer holds as one version of the table.
 TARN_MUST_USE tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object,
                                     tarn_table_writer *writer, tarn_error *err);
 

@@ -79,6 +79,24 @@ static tarn_status load_chunk(table_load *load, const tarn_chunk *chunk, tarn_er
     return tarn_table_writer_append(load->writer, chunk, err);
 }
 
+// A commit that fails at its very end has made its version visible all the same. Whoever sees it
+// must not see it without the views, or lose it: it is made durable as if all had gone well.
+static void settle_failed(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
+    int64_t before = atomic_load_explicit(&object->durable_version, memory_order_relaxed);
+    bool settled = wh_object_settle(warehouse, object, NULL) == TARN_OK;
+    int64_t after = atomic_load_explicit(&object->durable_version, memory_order_relaxed);
+    if (!settled) {
+        atomic_store_explicit(&object->unsettled, true, memory_order_relaxed);
+        tarn_error_hint(err, "Whether the rows were written is not known: FLUSH finds out.");
+    } else if (after > before) {
+        tarn_error_hint(err,
+                        "The rows were written all the same, as version %lld: do not run the "
+                        "statement again.",
+                        (long long)after);
+        wh_engine_wake(warehouse);
+    }
+}
+
 tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object, tarn_table_writer *writer,
                       tarn_error *err) {
     tarn_buffer committable = {.alloc = warehouse->alloc};
@@ -92,11 +110,33 @@ tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object, tarn_table_w
             .watermark_us = TARN_NO_WATERMARK,
         };
         status = tarn_table_commit(object->table, &request, &snapshot_id, err);
+        if (status != TARN_OK) settle_failed(warehouse, object, err);
     }
     tarn_buffer_free(&committable);
     if (status != TARN_OK) return status;
     wh_object_set_durable(object, snapshot_id);
     return TARN_OK;
+}
+
+static tarn_status settle_all(tarn_warehouse *warehouse, tarn_error *err) {
+    wh_object_list list;
+    TARN_TRY(wh_catalog_list(warehouse, &list, err));
+    tarn_status status = TARN_OK;
+    for (size_t i = 0; i < list.count && status == TARN_OK; i++) {
+        wh_object *object = list.items[i];
+        if (!atomic_exchange_explicit(&object->unsettled, false, memory_order_relaxed)) continue;
+        status = wh_object_settle(warehouse, object, err);
+        if (status != TARN_OK) {
+            atomic_store_explicit(&object->unsettled, true, memory_order_relaxed);
+        }
+    }
+    wh_list_release(warehouse->alloc, &list);
+    return status;
+}
+
+tarn_status wh_flush(tarn_session *session, tarn_error *err) {
+    TARN_TRY(settle_all(session->warehouse, err));
+    return wh_engine_flush(session->warehouse, &session->cancelled, err);
 }
 
 // Writers of one process take turns: a writer learns its sequence numbers from the last version.
@@ -350,26 +390,35 @@ static tarn_status run_copy(copy_job *job, tarn_error *err) {
     return load_commit(&job->load, err);
 }
 
-// Takes the write lock, with a table for dead letters if there shall be one. A statement that fails
-// may take such a table back: the locks overlap, so that nobody does so in between.
-static tarn_status begin_copy(copy_job *job, wh_object *object, bool *ret_new_table,
-                              tarn_error *err) TARN_ACQUIRES(job->session->warehouse->write_lock);
-static tarn_status begin_copy(copy_job *job, wh_object *object, bool *ret_new_table,
-                              tarn_error *err) {
+static tarn_status copy_locked(copy_job *job, wh_object *object, tarn_error *err) {
+    tarn_warehouse *warehouse = job->session->warehouse;
+    tarn_status status = load_open(job->session, object, &job->load, err);
+    if (status == TARN_OK && job->statement->copy.dead_letter) {
+        status = wh_dead_letters_open(warehouse, object->relation.name, job->statement->copy.path,
+                                      &job->letters, err);
+    }
+    if (status == TARN_OK) status = run_copy(job, err);
+    wh_dead_letters_close(&job->letters);
+    load_close(&job->load);
+    return status;
+}
+
+// Another statement that fails may take back the table for dead letters that it has made: the locks
+// overlap, so that it is not this one's.
+static tarn_status copy_with_letters(copy_job *job, wh_object *object, tarn_error *err) {
     tarn_warehouse *warehouse = job->session->warehouse;
     tarn_slice name = object->relation.name;
-    if (!job->statement->copy.dead_letter) {
-        tarn_mutex_lock(warehouse->write_lock);
-        return load_open(job->session, object, &job->load, err);
-    }
+    bool is_new = false;
     tarn_mutex_lock(warehouse->ddl_lock);
-    tarn_status status = wh_dead_letter_create(warehouse, name, ret_new_table, err);
+    tarn_status status = wh_dead_letter_create(warehouse, name, &is_new, err);
     tarn_mutex_lock(warehouse->write_lock);
     tarn_mutex_unlock(warehouse->ddl_lock);
-    if (status == TARN_OK) status = load_open(job->session, object, &job->load, err);
-    if (status == TARN_OK) {
-        status =
-            wh_dead_letters_open(warehouse, name, job->statement->copy.path, &job->letters, err);
+    if (status == TARN_OK) status = copy_locked(job, object, err);
+    tarn_mutex_unlock(warehouse->write_lock);
+    if (status != TARN_OK && is_new) {
+        tarn_mutex_lock(warehouse->ddl_lock);
+        wh_dead_letter_take_back(warehouse, name);
+        tarn_mutex_unlock(warehouse->ddl_lock);
     }
     return status;
 }
@@ -381,21 +430,15 @@ tarn_status wh_copy(tarn_session *session, const tarn_statement *statement, uint
     tarn_arena_init(&job.arena, warehouse->alloc, SIZE_MAX);
     tarn_store *store = NULL;
     wh_object *object = wh_object_of(statement->copy.table);
-    bool has_new_table = false;
     // What can be refused is refused before a table for dead letters is made.
     tarn_status status = refuse_no_table(object, err);
     if (status == TARN_OK) status = open_file(&job, &store, err);
-    if (status == TARN_OK) {
-        status = begin_copy(&job, object, &has_new_table, err);
-        if (status == TARN_OK) status = run_copy(&job, err);
-        wh_dead_letters_close(&job.letters);
-        load_close(&job.load);
+    if (status == TARN_OK && statement->copy.dead_letter) {
+        status = copy_with_letters(&job, object, err);
+    } else if (status == TARN_OK) {
+        tarn_mutex_lock(warehouse->write_lock);
+        status = copy_locked(&job, object, err);
         tarn_mutex_unlock(warehouse->write_lock);
-    }
-    if (status != TARN_OK && has_new_table) {
-        tarn_mutex_lock(warehouse->ddl_lock);
-        wh_dead_letter_take_back(warehouse, object->relation.name);
-        tarn_mutex_unlock(warehouse->ddl_lock);
     }
     tarn_object_close(job.object);
     tarn_store_close(store);

@@ -255,9 +255,7 @@ static tarn_status execute(tarn_session *session, const tarn_statement *statemen
         result->tag = TARN_LIT("SET");
         return set_setting(session, statement, err);
     case TARN_STATEMENT_SHOW: return show_setting(session, statement, result, err);
-    case TARN_STATEMENT_FLUSH:
-        result->tag = TARN_LIT("FLUSH");
-        return wh_engine_flush(warehouse, &session->cancelled, err);
+    case TARN_STATEMENT_FLUSH: result->tag = TARN_LIT("FLUSH"); return wh_flush(session, err);
     }
     return tarn_fail(err, TARN_UNSUPPORTED, "unknown kind of statement");
 }
