@@ -108,6 +108,11 @@ tarn_status tarn_os_open(tarn_os *os, tarn_slice path, tarn_open_mode mode, tarn
         return tarn_fail(err, TARN_CONFLICT, "'" TARN_SLICE_FMT "' exists already",
                          TARN_SLICE_ARG(path));
     }
+    if (code == ESPIPE) {
+        return tarn_fail(err, TARN_IO,
+                         "cannot open '" TARN_SLICE_FMT "': only files can be read here, not pipes",
+                         TARN_SLICE_ARG(path));
+    }
     return os_fail(err, code, mode == TARN_OPEN_CREATE ? "create" : "open", path);
 }
 

@@ -30,7 +30,7 @@ static int open_retrying(const char *path, int flags, mode_t permissions) {
 static int posix_open(tarn_os *os, const char *path, tarn_open_mode mode, intptr_t *ret_handle) {
     (void)os;
     static const int flags_of[] = {
-        [TARN_OPEN_READ] = O_RDONLY,
+        [TARN_OPEN_READ] = O_RDONLY | O_NONBLOCK, // does not wait for the writer of a pipe
         [TARN_OPEN_CREATE] = O_WRONLY | O_CREAT | O_EXCL | O_APPEND,
         [TARN_OPEN_APPEND] = O_WRONLY | O_CREAT | O_APPEND,
         [TARN_OPEN_UPDATE] = O_RDWR | O_CREAT,
@@ -43,6 +43,8 @@ static int posix_open(tarn_os *os, const char *path, tarn_open_mode mode, intptr
         // Directories can be opened, and fail at the first read: better to say so now.
         struct stat info;
         int code = fstat(fd, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? EISDIR : 0;
+        // So do pipes, which also say that they are empty: reading one would be silently nothing.
+        if (code == 0 && lseek(fd, 0, SEEK_CUR) < 0) code = errno;
         if (code != 0) {
             close(fd);
             return code;

@@ -349,6 +349,16 @@ TEST(a_real_path_is_absolute_and_without_detours) {
     assert_true(tarn_slice_equal(path, expected));
 }
 
+TEST(a_pipe_is_refused_at_once_and_not_taken_for_an_empty_file) {
+    char path[512];
+    tarn_slice pipe = at("pipe");
+    (void)snprintf(path, sizeof path, TARN_SLICE_FMT, TARN_SLICE_ARG(pipe));
+    assert_int_equal(mkfifo(path, 0600), 0);
+    tarn_file *file = NULL;
+    assert_int_equal(tarn_os_open(tarn_os_posix(), pipe, TARN_OPEN_READ, &file, &err), TARN_IO);
+    assert_non_null(strstr(err.message, "only files can be read here, not pipes"));
+}
+
 TEST(a_directory_without_write_permission_refuses_and_keeps_what_it_has) {
     if (geteuid() == 0) skip(); // root may write anywhere; the simulated os shows the same
     tarn_os *os = tarn_os_posix();
@@ -434,6 +444,7 @@ int main(void) {
         POSIX_TEST(a_tree_is_removed_whole_and_links_are_not_followed),
         POSIX_TEST(impossible_paths_are_refused),
         POSIX_TEST(a_real_path_is_absolute_and_without_detours),
+        POSIX_TEST(a_pipe_is_refused_at_once_and_not_taken_for_an_empty_file),
         POSIX_TEST(a_directory_without_write_permission_refuses_and_keeps_what_it_has),
         POSIX_TEST(a_lock_tells_who_holds_it_and_goes_with_its_process),
         POSIX_TEST(clock_chance_and_machine_give_sensible_answers),
