@@ -18,9 +18,9 @@
 // Sequences:  from 1, one per change, without gaps from record to record. A record has the number
 //             of its first change and how many it has (at least 1).
 // Recovery:   records are replayed in order up to the first one that is not there. What the log
-//             itself says was synced (each record tells up to where its segment was synced when it
-//             was written) and is not there is damage, and TARN_CORRUPT with file and offset;
-//             anything else is a torn tail. What was replayed is durable before open returns.
+//             itself says was synced (each record tells which changes were durable when it was
+//             written) and is not there is damage, and TARN_CORRUPT with file and offset; anything
+//             else is a torn tail. What was replayed is durable before open returns.
 // Released segments become the next ones, a bounded number of them: their old bytes never replay,
 //             since checksums start from the number of the segment.
 // Threads:    any thread appends and commits; a kv_log_space belongs to one thread. With a thread
@@ -36,6 +36,8 @@
 
 #define KV_LOG_HEADER_BYTES 64 // of a segment
 #define KV_LOG_RECORD_BYTES 24 // of a record, before its body
+
+#define KV_LOG_COUNT_MAX ((1u << 24) - 1)
 
 // The bytes that a record with such a body takes.
 #define KV_LOG_SIZE(body_len) ((KV_LOG_RECORD_BYTES + (size_t)(body_len) + 7) / 8 * 8)
@@ -68,13 +70,14 @@ typedef struct kv_log_options {
     uint32_t spare_count;      // released segments kept for reuse; default 2
     bool without_recycling;    // released segments are removed: someone may have linked them
     bool may_lack_segments;    // a missing number is a segment that was dropped
-    bool has_thread;           // see above; not with the simulated os
+    bool has_thread;           // see above; ignored on a simulated machine
     bool is_read_only;         // replays, and nothing else: the only call allowed then is close
     int64_t sync_interval_ms;  // for TARN_KV_SYNC_INTERVAL; default 100
     tarn_kv_recovery recovery; // a read-only open tolerates a torn tail
     kv_log_replay *replay;     // NULL: nothing is told
     void *context;
-    uint64_t first_sequence; // records below are not replayed, and may be missing
+    // Changes below are not replayed, and may be missing: at least what was ever released.
+    uint64_t first_sequence;
 } kv_log_options;
 
 TARN_MUST_USE tarn_status kv_log_open(const kv_log_options *options, kv_log **ret_log,
@@ -84,7 +87,7 @@ tarn_status kv_log_close(kv_log *log, tarn_error *err);
 
 // ---- appending ----
 
-// Space for records. Bytes that are not used by records are left at the end.
+// Space for records, which fill it to the last byte and the last change.
 typedef struct kv_log_space {
     uint64_t sequence; // of the first change
     uint64_t begin;    // positions
@@ -93,17 +96,18 @@ typedef struct kv_log_space {
     uint64_t offset; // of the space in its segment
     // private to log.c
     struct kv_log_segment *segment;
-    size_t used;   // bytes of finished records
-    uint64_t next; // sequence of the next record
-    uint64_t end_sequence;
-    uint32_t synced; // what the records say
-    uint32_t count;  // of the record in work
-    size_t body_len;
+    size_t len;
+    size_t used;           // bytes of finished records
+    uint64_t next;         // sequence of the next record
+    uint64_t end_sequence; // behind the last change
+    uint64_t synced;       // what the records say
+    size_t body_len;       // of the record in work
+    uint32_t count;
     uint8_t type;
 } kv_log_space;
 
-// Reserves `bytes` (a sum of KV_LOG_SIZE) for records with `change_count` changes together, > 0.
-// Every space that was reserved is published: others wait for it.
+// Reserves `bytes` (a sum of KV_LOG_SIZE) for records with `change_count` changes together, 1 to
+// KV_LOG_COUNT_MAX. Every space that was reserved is published: others wait for it.
 TARN_MUST_USE tarn_status kv_log_reserve(kv_log *log, size_t bytes, uint32_t change_count,
                                          kv_log_space *ret_space, tarn_error *err);
 // Begins the next record of the space. Returns where its body goes, 8-byte aligned.
