@@ -11,8 +11,9 @@
 //         ... use the chunk; if (bad.line > 0), keep bad.raw and bad.error ...
 //     }
 //
-// Records:   end at "\n" or "\r\n" outside quotes. A quoted field is quoted as a whole: a quote
-//            inside an unquoted field, or text behind a closing quote, is an error, not a guess. A
+// Records:   end at "\n" or "\r\n" outside quotes. A quoted field is quoted as a whole: a quote or
+//            a "\r" inside an unquoted field, or text behind a closing quote, is an error, not a
+//            guess. A
 //            record whose quotes are wrong, or that is longer than the limit, counts as its first
 //            line only, because what a stray quote swallows are good records. Empty lines are
 //            skipped where there are several columns. A byte order mark at the start is skipped.

@@ -34,6 +34,7 @@ static tarn_status fail_in_header(const tarn_csv_reader *reader, uint64_t column
                         .column_name = name,
                         .byte_offset = reader->input.record_offset};
     text_place_prefix(&place, err);
+    tarn_error_locate(err, "22P04", 0); // bad_copy_file_format
     return TARN_INVALID;
 }
 

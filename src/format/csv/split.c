@@ -3,6 +3,8 @@
 #define NO_MARK SIZE_MAX
 
 static const char problem_stray[] = "a quote inside an unquoted field";
+static const char problem_return[] =
+    "a carriage return inside an unquoted field: lines end with a line feed";
 static const char problem_behind[] = "text behind the closing quote";
 static const char problem_open[] = "the quoted field has no closing quote";
 
@@ -36,7 +38,7 @@ static void flag_bytes(const uint8_t *restrict bytes, size_t len, const csv_dial
     const uint8_t escape = dialect->escape;
     for (size_t i = 0; i < len; i++) {
         flags[i] = (uint8_t)((bytes[i] == delimiter) | (bytes[i] == quote) | (bytes[i] == escape) |
-                             (bytes[i] == '\n'));
+                             (bytes[i] == '\n') | (bytes[i] == '\r'));
     }
 }
 
@@ -143,6 +145,9 @@ static inline field_end split_unquoted(csv_splitter *s, size_t begin, csv_record
             return FIELD_AT_LINE_FEED;
         }
         if (byte == s->dialect.quote) return malformed(record, problem_stray, mark);
+        // Files whose lines end with carriage returns alone would be one record, read as it seems.
+        bool is_stray = byte == '\r' && mark + 1 < s->len && s->bytes[mark + 1] != '\n';
+        if (is_stray) return malformed(record, problem_return, mark);
         // An escape outside quotes is a byte like any other.
     }
 }
@@ -153,7 +158,11 @@ static field_end end_quoted(csv_splitter *s, size_t quote, csv_record *record) {
     if (at < s->len && s->bytes[at] == '\r') {
         // Only as a part of the line end.
         if (at + 1 == s->len) return s->is_last ? FIELD_AT_END : FIELD_PARTIAL;
-        if (s->bytes[at + 1] == '\n') at++;
+        if (s->bytes[at + 1] == '\n') {
+            bool skipped = take_mark(s, at);
+            tarn_assert(skipped);
+            at++;
+        }
     }
     if (at == s->len) return s->is_last ? FIELD_AT_END : FIELD_PARTIAL;
     uint8_t byte = s->bytes[at];

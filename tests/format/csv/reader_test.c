@@ -142,6 +142,7 @@ static void assert_header_refused(const char *csv, bool match, const char *messa
         TARN_INVALID);
     assert_string_equal(err.message, message);
     assert_string_equal(err.hint, hint);
+    assert_string_equal(err.sqlstate, "22P04");
     tarn_object_close(object);
 }
 
@@ -197,6 +198,18 @@ TEST(bad_records_are_named_by_line_column_and_byte_and_the_rest_is_read) {
          "22P02"},
         {"1,5\" pipe,1\n3,c,3\n", "3|c|3.00\n", "1:2@0 1,5\" pipe,1\n",
          "csv file 'a.csv': line 1, column 2 ('name'), byte 3: a quote inside an unquoted field",
+         "22P04"},
+        {"1,a\rb,1\n3,c,3\n", "3|c|3.00\n", "1:2@0 1,a\rb,1\n",
+         "csv file 'a.csv': line 1, column 2 ('name'), byte 3: a carriage return inside an "
+         "unquoted "
+         "field: lines end with a line feed",
+         "22P04"},
+        {"1,a,1\r2,b,2\r\n3,c,3\n", "3|c|3.00\n", "1:3@0 1,a,1\r2,b,2\n",
+         "csv file 'a.csv': line 1, column 3 ('price'), byte 5: a carriage return inside an "
+         "unquoted field: lines end with a line feed",
+         "22P04"},
+        {"1,\"a\"\rb,1\n3,c,3\n", "3|c|3.00\n", "1:2@0 1,\"a\"\rb,1\n",
+         "csv file 'a.csv': line 1, column 2 ('name'), byte 5: text behind the closing quote",
          "22P04"},
         {"1,\"a\"b,1\n3,c,3\n", "3|c|3.00\n", "1:2@0 1,\"a\"b,1\n",
          "csv file 'a.csv': line 1, column 2 ('name'), byte 5: text behind the closing quote",
