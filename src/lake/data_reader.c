@@ -110,6 +110,12 @@ static tarn_status map_column(column_map *map, size_t column, source *to, tarn_e
                          TARN_SLICE_ARG(field->type.text));
     }
     ptrdiff_t index = tarn_schema_find(tarn_parquet_schema(map->reader->file), old_field->name);
+    bool is_required = map->file_schema->definition.schema.fields[old].not_null;
+    if (index < 0 && is_required) {
+        return tarn_fail(err, TARN_CORRUPT,
+                         "there is no column '" TARN_SLICE_FMT "', which is NOT NULL",
+                         TARN_SLICE_ARG(old_field->name));
+    }
     if (index < 0) return set_constant(map, to, tarn_value_null(field->type.type), err);
     set_scanned(map, to, (size_t)index, field->type.type);
     return TARN_OK;
