@@ -304,6 +304,23 @@ static tarn_status copy_json(copy_job *job, tarn_error *err) {
     return status;
 }
 
+static tarn_status refuse_missing(copy_job *job, const tarn_schema *there, tarn_slice name,
+                                  tarn_error *err) {
+    (void)tarn_fail(err, TARN_INVALID,
+                    "the file '" TARN_SLICE_FMT "' has no column \"" TARN_SLICE_FMT "\"",
+                    TARN_SLICE_ARG(job->statement->copy.path), TARN_SLICE_ARG(name));
+    tarn_error_locate(err, "42703", 0);
+    tarn_slice *names = tarn_arena_new(&job->arena, tarn_slice, there->field_count);
+    if (names == NULL) return wh_no_memory(err);
+    for (size_t i = 0; i < there->field_count; i++) names[i] = there->fields[i].name;
+    ptrdiff_t nearest = tarn_nearest_name(name, names, there->field_count);
+    if (nearest >= 0) {
+        tarn_error_hint(err, "Did you mean \"" TARN_SLICE_FMT "\"?",
+                        TARN_SLICE_ARG(names[nearest]));
+    }
+    return TARN_INVALID;
+}
+
 static tarn_status parquet_columns(copy_job *job, const tarn_parquet_file *file, size_t *columns,
                                    tarn_type *types, tarn_error *err) {
     const tarn_schema *schema = tarn_parquet_schema(file);
@@ -311,10 +328,7 @@ static tarn_status parquet_columns(copy_job *job, const tarn_parquet_file *file,
         const tarn_field *field = &job->file_schema.fields[i];
         ptrdiff_t column = tarn_schema_find(schema, field->name);
         if (column < 0) {
-            (void)tarn_fail(err, TARN_INVALID, "the file has no column \"" TARN_SLICE_FMT "\"",
-                            TARN_SLICE_ARG(field->name));
-            tarn_error_locate(err, "42703", 0);
-            return TARN_INVALID;
+            return refuse_missing(job, schema, field->name, err);
         }
         columns[i] = (size_t)column;
         types[i] = field->type;
