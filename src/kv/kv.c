@@ -12,6 +12,7 @@
 // What is built in.
 static const kv_engine_ops *const engines[TARN_KV_ENGINE_COUNT] = {
     [TARN_KV_ANY] = NULL,
+    [TARN_KV_BTREE] = &kv_btree_ops,
 };
 
 const char *tarn_kv_engine_name(tarn_kv_engine engine) {

@@ -319,6 +319,8 @@ typedef struct tarn_kv_statistics {
     uint64_t cache_hits, cache_misses;
     uint64_t filter_checks, filter_rejects, filter_false; // false: said maybe, was not there
     uint64_t compactions, compactions_pending;
+    uint64_t reader_count;    // (btree) snapshots and iterators, and how long the oldest of them
+    int64_t oldest_reader_us; // keeps pages from being used again
     uint64_t stall_us;        // writers were slowed or stopped
     uint64_t skipped_records; // left out by TARN_KV_SKIP_CORRUPT
     size_t level_count;

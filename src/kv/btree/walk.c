@@ -1,11 +1,13 @@
 #include "kv/btree/walk.h"
 
+#include "base/bitmap.h"
 #include "kv/btree/page_internal.h"
 
 typedef struct walker {
     btree_pages *pages;
     const tarn_kv_comparator *comparator;
     btree_space *seen;
+    bool reread;
     btree_root counted;
     size_t previous_len; // 0: there was no key yet
     uint8_t previous[TARN_KV_BTREE_KEY_MAX];
@@ -28,6 +30,14 @@ static tarn_status mark(walker *w, uint32_t page, uint32_t count, tarn_error *er
     }
     btree_space_give(w->seen, page, count);
     return TARN_OK;
+}
+
+// Looks at the bytes in the file again.
+static tarn_status reread(const walker *w, uint32_t page, tarn_error *err) {
+    const tarn_map *map = btree_pages_newest(w->pages);
+    if (!w->reread || map == NULL || tarn_bitmap_get(w->pages->has_frame, page)) return TARN_OK;
+    size_t offset = w->pages->page_bytes * page;
+    return btree_pages_check(w->pages, page, map->data + offset, map->len - offset, err);
 }
 
 static tarn_status walk_leaf(walker *w, uint32_t page, const uint8_t *leaf, tarn_error *err) {
@@ -55,6 +65,7 @@ static tarn_status walk_leaf(walker *w, uint32_t page, const uint8_t *leaf, tarn
         uint32_t run_pages = tarn_load_u32(bytes.data - BTREE_HEADER_BYTES + BTREE_AT_RUN_PAGES);
         w->counted.run_pages += run_pages;
         TARN_TRY(mark(w, value.run_page, run_pages, err));
+        TARN_TRY(reread(w, value.run_page, err));
     }
     w->counted.key_count += count;
     return TARN_OK;
@@ -87,6 +98,7 @@ static tarn_status walk_page(walker *w, uint32_t page, uint32_t level, tarn_slic
     const uint8_t *bytes = NULL;
     TARN_TRY(btree_pages_read(w->pages, page, level, &bytes, err));
     TARN_TRY(mark(w, page, 1, err));
+    TARN_TRY(reread(w, page, err));
     w->counted.page_count++;
     if (btree_page_count(bytes) == 0) return fail(w, page, "it is empty", err);
     if (level > 0) return walk_branch(w, page, bytes, level, lower, upper, err);
@@ -103,9 +115,10 @@ static tarn_status walk_page(walker *w, uint32_t page, uint32_t level, tarn_slic
 }
 
 tarn_status btree_walk(btree_pages *pages, const btree_root *root,
-                       const tarn_kv_comparator *comparator, btree_space *seen, tarn_error *err) {
+                       const tarn_kv_comparator *comparator, bool reread, btree_space *seen,
+                       tarn_error *err) {
     if (root->page == 0) return TARN_OK;
-    walker w = {.pages = pages, .comparator = comparator, .seen = seen};
+    walker w = {.pages = pages, .comparator = comparator, .reread = reread, .seen = seen};
     tarn_slice open = {NULL, 0};
     TARN_TRY(walk_page(&w, root->page, root->level, open, open, err));
     if (w.counted.key_count == root->key_count && w.counted.page_count == root->page_count &&

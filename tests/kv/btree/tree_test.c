@@ -331,7 +331,7 @@ static void assert_pages(rig *r) {
     btree_space_init(&seen, &tarn_alloc_libc);
     assert_true(btree_space_grow(&seen, r->pages.space.page_count));
     tarn_error err = {0};
-    tarn_status status = btree_walk(&r->pages, &r->root, r->writer.comparator, &seen, &err);
+    tarn_status status = btree_walk(&r->pages, &r->root, r->writer.comparator, false, &seen, &err);
     if (status != TARN_OK) fail_msg("%s", err.message);
     for (uint32_t page = 2; page < seen.page_count; page++) {
         assert_false(btree_space_is_free(&seen, page) &&
