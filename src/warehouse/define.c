@@ -629,7 +629,7 @@ static bool is_unused(tarn_warehouse *warehouse, const wh_object *object) {
 
 void wh_dead_letter_take_back(tarn_warehouse *warehouse, tarn_slice name) {
     wh_object *table = NULL;
-    if (wh_dead_letter_table(warehouse, name, &table, NULL) != TARN_OK) return;
+    if (wh_dead_letter_table(warehouse, name, &table, NULL) != TARN_OK || table == NULL) return;
     tarn_mutex_lock(warehouse->write_lock);
     if (is_unused(warehouse, table)) {
         // What is left of it stays a table without rows: the statement's own failure is told.
