@@ -14,8 +14,8 @@ static void fill(rig *r, const char *table, size_t rows) {
         ok(r, "INSERT INTO %s SELECT n + %zu FROM %s", table, have, table);
     }
 }
-#define ENDLESS 131072 // squared: hours
-#define LONG    2048   // squared: a second or so
+#define ENDLESS TARN_TUNABLE(131072, 16384) // squared: more than anybody waits for
+#define LONG    TARN_TUNABLE(2048, 512)     // squared: a moment
 #define JOIN    "SELECT count(*) AS c, sum(a.n) AS s FROM t AS a, t AS b WHERE a.n + b.n >= 0"
 
 // ---- stopping ----
