@@ -35,6 +35,8 @@ format:
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 bench: release $(PYTHON_ENV)/ready
+	@tools/setup peers
+	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target benches
 	@PATH="$(CURDIR)/$(PYTHON_ENV)/bin:$$PATH" bench/run
 
