@@ -9,10 +9,6 @@
 #define CATALOG_VERSION   1
 #define VIEW_TABLE_OPTION "tarn.view"
 
-tarn_status wh_no_memory(tarn_error *err) {
-    return tarn_fail(err, TARN_NO_MEMORY, "the warehouse's memory limit is reached");
-}
-
 // ---- objects ----
 
 wh_id wh_new_id(const tarn_warehouse *warehouse) {

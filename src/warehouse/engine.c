@@ -17,7 +17,7 @@
 // How often a wait looks around.
 #define WAIT_MS 20
 // How long a flow may have failed before somebody looks, when epochs are rare.
-#define LOOK_MS 500
+#define LOOK_NS (500 * (int64_t)NS_PER_MS)
 // When a failed start is tried again: after the first delay, then after twice as long each time.
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   60000
@@ -264,29 +264,45 @@ typedef struct engine_work {
     uint64_t flush; // the newest ticket to serve; 0: none
 } engine_work;
 
+// What there is to do now. All of it is false when there is nothing.
+static engine_work look_for_work(const tarn_warehouse *warehouse, int64_t now) {
+    const wh_engine *engine = &warehouse->engine;
+    uint64_t flush = engine->flush_wanted > engine->flush_done ? engine->flush_wanted : 0;
+    bool rebuild_due = engine->rebuild && (flush > 0 || now >= engine->rebuild_after_ns);
+    bool retry_due = engine->state == WH_ENGINE_FAILED && now >= engine->retry_at_ns;
+    return (engine_work){
+        .stop = engine->stopping,
+        .quiesce = engine->quiesce,
+        .flush = flush,
+        .rebuild = rebuild_due || retry_due,
+        .broken = engine->state == WH_ENGINE_RUNNING &&
+                  tarn_flow_has_stopped(wh_graph_flow(engine->graph)),
+    };
+}
+
+static int64_t earlier(int64_t a_ns, int64_t b_ns) {
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+// When to look again though nobody has asked; INT64_MAX: no need to.
+static int64_t next_look_ns(const wh_engine *engine, int64_t now, int64_t due_ns) {
+    int64_t until_ns = INT64_MAX;
+    if (engine->state == WH_ENGINE_RUNNING) until_ns = earlier(due_ns, now + LOOK_NS);
+    if (engine->state == WH_ENGINE_FAILED) until_ns = engine->retry_at_ns;
+    return engine->rebuild ? earlier(until_ns, engine->rebuild_after_ns) : until_ns;
+}
+
 // Waits for something to do, at most until the next epoch is due.
 static engine_work wait_for_work(tarn_warehouse *warehouse, int64_t due_ns) {
     wh_engine *engine = &warehouse->engine;
-    engine_work work = {0};
+    engine_work work;
     tarn_mutex_lock(engine->lock);
     for (;;) {
         int64_t now = now_ns(warehouse);
-        work.stop = engine->stopping;
-        work.quiesce = engine->quiesce;
-        work.flush = engine->flush_wanted > engine->flush_done ? engine->flush_wanted : 0;
-        bool failed = engine->state == WH_ENGINE_FAILED;
-        work.rebuild = (engine->rebuild && (work.flush > 0 || now >= engine->rebuild_after_ns)) ||
-                       (failed && now >= engine->retry_at_ns);
-        if (work.stop || work.quiesce || work.rebuild || work.flush > 0) break;
-        bool running = engine->state == WH_ENGINE_RUNNING;
-        work.broken = running && tarn_flow_has_stopped(wh_graph_flow(engine->graph));
-        if (work.broken || (running && now >= due_ns)) break;
-        int64_t until_ns = running ? due_ns : INT64_MAX;
-        if (running && until_ns - now > LOOK_MS * NS_PER_MS) until_ns = now + LOOK_MS * NS_PER_MS;
-        if (engine->rebuild && engine->rebuild_after_ns < until_ns) {
-            until_ns = engine->rebuild_after_ns;
-        }
-        if (failed && engine->retry_at_ns < until_ns) until_ns = engine->retry_at_ns;
+        work = look_for_work(warehouse, now);
+        if (work.stop || work.quiesce || work.rebuild || work.broken || work.flush > 0) break;
+        if (engine->state == WH_ENGINE_RUNNING && now >= due_ns) break;
+        int64_t until_ns = next_look_ns(engine, now, due_ns);
         if (until_ns == INT64_MAX) {
             tarn_cond_wait(engine->changed, engine->lock);
         } else {

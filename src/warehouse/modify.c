@@ -562,8 +562,9 @@ tarn_status wh_dead_letters_open(tarn_warehouse *warehouse, tarn_slice name, tar
 
 static tarn_status drain_letters(wh_dead_letters *letters, tarn_error *err) {
     const tarn_chunk *chunk = tarn_chunk_builder_chunk(letters->builder);
-    if (tarn_chunk_count(chunk) > 0)
+    if (tarn_chunk_count(chunk) > 0) {
         TARN_TRY(tarn_table_writer_append(letters->writer, chunk, err));
+    }
     tarn_chunk_builder_clear(letters->builder);
     return TARN_OK;
 }

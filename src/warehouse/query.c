@@ -230,20 +230,27 @@ static tarn_status add_batches(query_leaves *leaves, tarn_flow *flow, tarn_op_in
     return tarn_op_add_inbox(flow, name, inbox, ret_node, err);
 }
 
-static tarn_status add_table_leaf(query_leaves *leaves, const tarn_plan *scan, wh_object *object,
-                                  tarn_flow *flow, size_t part_limit, tarn_node *ret_nodes,
-                                  size_t *ret_count, tarn_error *err) {
+// A version without rows: an input that ends at once.
+static tarn_status add_nothing(query_leaves *leaves, tarn_flow *flow, tarn_node *ret_node,
+                               tarn_error *err) {
+    tarn_op_inbox *inbox = NULL;
+    TARN_TRY(tarn_op_inbox_new(leaves->result->alloc, &inbox, err));
+    tarn_status status = add_batches(leaves, flow, inbox, ret_node, err);
+    tarn_op_inbox_unref(inbox);
+    return status;
+}
+
+static tarn_status add_table_leaf(query_leaves *leaves, const tarn_plan *scan, tarn_flow *flow,
+                                  size_t part_limit, tarn_node *ret_nodes, size_t *ret_count,
+                                  tarn_error *err) {
     tarn_result *result = leaves->result;
+    wh_object *object = wh_object_of(scan->scan.relation);
     int64_t snapshot_id;
     bool empty;
     TARN_TRY(choose_version(leaves, scan, object, &snapshot_id, &empty, err));
     if (empty) {
-        tarn_op_inbox *inbox = NULL;
-        TARN_TRY(tarn_op_inbox_new(result->alloc, &inbox, err));
-        tarn_status status = add_batches(leaves, flow, inbox, &ret_nodes[0], err);
-        tarn_op_inbox_unref(inbox);
         *ret_count = 1;
-        return status;
+        return add_nothing(leaves, flow, &ret_nodes[0], err);
     }
     wh_scan_leaf *leaf = tarn_arena_new(&result->arena, wh_scan_leaf, 1);
     if (leaf == NULL) return wh_no_memory(err);
@@ -366,8 +373,7 @@ static tarn_status add_leaf(void *context, const tarn_plan *scan, tarn_flow *flo
     switch (relation->kind) {
     case TARN_RELATION_TABLE:
     case TARN_RELATION_VIEW:
-        return add_table_leaf(leaves, scan, wh_object_of(relation), flow, part_limit, ret_nodes,
-                              ret_count, err);
+        return add_table_leaf(leaves, scan, flow, part_limit, ret_nodes, ret_count, err);
     case TARN_RELATION_SOURCE:
         return add_source_leaf(leaves, scan, wh_object_of(relation), flow, ret_nodes, err);
     case TARN_RELATION_SYSTEM: return add_system_leaf(leaves, scan, flow, ret_nodes, err);
