@@ -139,6 +139,7 @@ tarn_status btree_put(const btree_writer *writer, btree_root *root, tarn_slice k
     } else {
         TARN_TRY(btree_path_open(writer, root, key, &path, err));
     }
+    // cppcheck-suppress uninitvar ; both ways fill in the step of the leaf
     uint8_t *leaf = path.steps[0].bytes;
     bool found;
     size_t index = btree_leaf_search(leaf, writer->comparator, key, &found);
