@@ -140,6 +140,10 @@ TEST(append_table_survives_power_loss_that_drops) {
     crash_everywhere(false, false, TARN_SIM_DROP, 1);
 }
 
+TEST(append_table_survives_power_loss_that_tears) {
+    crash_everywhere(false, true, TARN_SIM_TEAR, 3);
+}
+
 TEST(append_table_survives_power_loss_that_reorders) {
     crash_everywhere(false, true, TARN_SIM_REORDER, 3);
 }
@@ -205,6 +209,7 @@ TEST(a_full_disk_is_reported_and_leaves_the_table_readable) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(append_table_survives_power_loss_that_drops),
+        cmocka_unit_test(append_table_survives_power_loss_that_tears),
         cmocka_unit_test(append_table_survives_power_loss_that_reorders),
         cmocka_unit_test(keyed_table_survives_power_loss_that_drops),
         cmocka_unit_test(keyed_table_survives_power_loss_that_tears),
