@@ -7,19 +7,27 @@
 // ended, as many operators as there are parts share the merge: each takes some of the partitions
 // and sees all parts' groups of these, and nobody else touches them. Groups stay where they were
 // made: the first of several equal ones takes up the states of the others and is emitted. A single
-// part emits its table itself.
+// part emits its table itself. A part whose table would outgrow the cache makes groups anew (see
+// limit_slots), so equal groups may come from one part, too.
+#include "base/sketch.h"
 #include "op/op_internal.h"
 
-#define PARTITION_BITS  TARN_TUNABLE(6, 2)
+#define PARTITION_BITS  TARN_TUNABLE(8, 2)
 #define PARTITIONS      ((size_t)1 << PARTITION_BITS)
 #define MERGE_LOOKAHEAD 8 // groups that are fetched ahead
+// Half a megabyte of slots: they stay in the second-level cache.
+#define SLOT_LIMIT TARN_TUNABLE((size_t)1 << 16, (size_t)16)
+// Groups may be made anew while that makes at most this many times as many as there are keys.
+#define REPEAT_LIMIT TARN_TUNABLE(1.1, 2.0)
 
 typedef struct part_aggregate {
     op_base base;
     op_aggregation aggregation;
     op_groups table;
-    bool emits;    // there is no other part
-    bool is_first; // where there is no GROUP BY, it makes the group of an empty input
+    bool may_repeat;    // keys may get several groups: the merge finds them
+    tarn_sketch sketch; // of the groups' keys
+    bool emits;         // there is no other part
+    bool is_first;      // where there is no GROUP BY, it makes the group of an empty input
     size_t partition_counts[PARTITIONS];
     // After the end: all groups, by partition; those of partition p begin at partition_starts[p].
     uint8_t **divided;
@@ -46,14 +54,27 @@ static void part_free(void *self) {
     tarn_alloc_free(alloc, op, 1);
 }
 
+// Rows come mostly in some order of time, so a key that was not seen for long seldom returns. A
+// table that would outgrow the cache therefore begins anew, with the old groups out of sight, until
+// too many keys turn out to have been there before; then it grows like any other.
+static void limit_slots(part_aggregate *op, size_t row_count) {
+    if (!op->may_repeat || op->table.slot_count < SLOT_LIMIT) return;
+    if (op_groups_room(&op->table) >= row_count) return;
+    double key_count = tarn_sketch_count(&op->sketch);
+    op->may_repeat = (double)op->table.count <= key_count * REPEAT_LIMIT;
+    if (op->may_repeat) op_groups_hide(&op->table);
+}
+
 static tarn_status find_groups(part_aggregate *op, const tarn_vector *keys, const tarn_chunk *chunk,
                                tarn_error *err) {
+    limit_slots(op, tarn_chunk_count(chunk));
     op_hash_rows(keys, op->aggregation.group_count, chunk, op->hashes);
     op_probe probe = {
         .keys = keys, .chunk = chunk, .hashes = op->hashes, .add = true, .added = op->added};
     TARN_TRY(op_groups_probe(&op->table, &probe, op->groups, err));
     for (size_t i = 0; i < probe.added_count; i++) {
         op->partition_counts[partition_of(op->added[i])]++;
+        tarn_sketch_add(&op->sketch, op_group_hash(op->added[i]));
     }
     return TARN_OK;
 }
@@ -142,14 +163,18 @@ static const tarn_operator_ops part_ops = {.chunk = part_chunk, .end = part_end,
 
 // ---- merging ----
 
+typedef struct partition_range {
+    size_t begin;
+    size_t end;
+} partition_range;
+
 typedef struct merge_aggregate {
     op_base base;
     op_aggregation aggregation;
     part_aggregate **parts; // the operators of the inputs, which outlive the run
     size_t part_count;
     size_t ended_count;
-    size_t partition; // the next to merge
-    size_t partition_end;
+    partition_range left; // to merge
     op_group_set set;
     uint8_t **ready; // groups to be emitted, up to a chunk of them
     size_t ready_count;
@@ -215,8 +240,8 @@ static tarn_status emit_list(merge_aggregate *op, uint8_t *const *groups, size_t
 
 static tarn_status merge_partition(merge_aggregate *op, size_t partition, tarn_output *output,
                                    tarn_error *err) {
-    uint8_t **lists[OP_PART_LIMIT];
-    size_t counts[OP_PART_LIMIT];
+    uint8_t **lists[OP_PART_LIMIT] = {0};
+    size_t counts[OP_PART_LIMIT] = {0};
     size_t total = 0;
     for (size_t i = 0; i < op->part_count; i++) {
         part_aggregate *part = op->parts[i];
@@ -238,9 +263,9 @@ static tarn_status merge_partition(merge_aggregate *op, size_t partition, tarn_o
 }
 
 static tarn_status merge_all(merge_aggregate *op, tarn_output *output, tarn_error *err) {
-    for (; op->partition < op->partition_end; op->partition++) {
+    for (; op->left.begin < op->left.end; op->left.begin++) {
         if (tarn_output_is_closed(output)) return TARN_OK;
-        TARN_TRY(merge_partition(op, op->partition, output, err));
+        TARN_TRY(merge_partition(op, op->left.begin, output, err));
     }
     return emit_ready(op, output, err);
 }
@@ -316,10 +341,9 @@ static tarn_status init_merge(merge_aggregate *op, op_builder *builder, const ta
     return TARN_OK;
 }
 
-// Merge number `index` of `merge_count`.
 static tarn_status build_merge(op_builder *builder, const tarn_plan *plan,
-                               part_aggregate *const *parts, const op_parts *nodes, size_t index,
-                               size_t merge_count, tarn_node *ret_node, tarn_error *err) {
+                               part_aggregate *const *parts, const op_parts *nodes,
+                               partition_range range, tarn_node *ret_node, tarn_error *err) {
     merge_aggregate *op = tarn_alloc_new(builder->context->alloc, merge_aggregate, 1);
     if (op == NULL) return tarn_fail(err, TARN_NO_MEMORY, "out of memory");
     op->base.alloc = builder->context->alloc;
@@ -328,8 +352,7 @@ static tarn_status build_merge(op_builder *builder, const tarn_plan *plan,
         merge_free(op);
         return status;
     }
-    op->partition = PARTITIONS * index / merge_count;
-    op->partition_end = PARTITIONS * (index + 1) / merge_count;
+    op->left = range;
     return op_builder_add(builder, &op->base, &merge_ops, nodes, 0, ret_node, err);
 }
 
@@ -344,6 +367,7 @@ tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan,
         TARN_TRY(build_part(builder, plan, inputs.nodes[i], &parts[i], &nodes.nodes[i], err));
         parts[i]->is_first = i == 0;
         parts[i]->emits = inputs.count == 1;
+        parts[i]->may_repeat = inputs.count > 1;
     }
     if (inputs.count == 1) {
         *ret_parts = nodes;
@@ -353,7 +377,9 @@ tarn_status op_build_batch_aggregate(op_builder *builder, const tarn_plan *plan,
     bool has_groups = plan->aggregate.group_count > 0;
     op_parts merges = {.count = has_groups ? inputs.count : 1};
     for (size_t i = 0; i < merges.count; i++) {
-        TARN_TRY(build_merge(builder, plan, parts, &nodes, i, merges.count, &merges.nodes[i], err));
+        partition_range range = {.begin = PARTITIONS * i / merges.count,
+                                 .end = PARTITIONS * (i + 1) / merges.count};
+        TARN_TRY(build_merge(builder, plan, parts, &nodes, range, &merges.nodes[i], err));
     }
     if (merges.count > part_limit) {
         tarn_node node;

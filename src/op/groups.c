@@ -121,13 +121,14 @@ static uint8_t *make_group(op_groups *table, const tarn_vector *keys, size_t row
 // Makes room for `more` groups at a load of at most 5/8. Groups are read in the order in which they
 // lie in memory: only the writes to the new slots jump.
 static bool reserve_slots(op_groups *table, size_t more) {
-    size_t needed = (table->count + more) * 8 / 5 + 1;
+    size_t needed = (table->count - table->hidden_count + more) * 8 / 5 + 1;
     if (needed <= table->slot_count) return true;
     size_t slot_count = table->slot_count == 0 ? FIRST_SLOTS : table->slot_count;
     while (slot_count < needed) slot_count *= 2;
     uint64_t *slots = tarn_alloc_new(table->alloc, uint64_t, slot_count);
     if (slots == NULL) return false;
-    op_groups_iterator iterator = op_groups_begin(table);
+    op_groups_iterator iterator =
+        table->hidden_count > 0 ? table->found_begin : op_groups_begin(table);
     for (uint8_t *group; (group = op_groups_next(table, &iterator)) != NULL;) {
         uint64_t hash = op_group_hash(group);
         size_t at = hash & (slot_count - 1);
@@ -227,6 +228,22 @@ tarn_status op_groups_probe(op_groups *table, op_probe *probe, uint8_t **ret_gro
         }
     }
     return TARN_OK;
+}
+
+size_t op_groups_room(const op_groups *table) {
+    if (table->slot_count == 0) return 0;
+    size_t most = (table->slot_count - 1) * 5 / 8;
+    size_t found = table->count - table->hidden_count;
+    return found < most ? most - found : 0;
+}
+
+void op_groups_hide(op_groups *table) {
+    tarn_assert(!table->removable);
+    if (table->count == 0) return;
+    memset(table->slots, 0, table->slot_count * sizeof *table->slots);
+    table->hidden_count = table->count;
+    table->found_begin =
+        (op_groups_iterator){.block = table->last_block, .index = table->last_block->used};
 }
 
 void op_groups_forget_slots(op_groups *table) {

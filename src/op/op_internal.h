@@ -197,6 +197,11 @@ static inline uint64_t op_group_hash(const uint8_t *group) {
 
 typedef struct op_group_block op_group_block;
 
+typedef struct op_groups_iterator {
+    const op_group_block *block;
+    size_t index;
+} op_groups_iterator;
+
 // Open addressing with linear probing. A slot holds the hash's upper 16 bits and the group's
 // address in 48, so that most misses are told without touching the group.
 typedef struct op_groups {
@@ -206,10 +211,12 @@ typedef struct op_groups {
     bool removable; // strings have memory of their own, groups can be removed
     uint64_t *slots;
     size_t slot_count; // a power of two; 0 until the first group
-    size_t count;
+    size_t count;      // groups, whether they are found or not
+    size_t hidden_count;
     op_group_block *first_block; // in the order of making
     op_group_block *last_block;
-    uint8_t *free_groups; // removed ones, linked behind their header
+    op_groups_iterator found_begin; // where groups were hidden: the first behind them
+    uint8_t *free_groups;           // removed ones, linked behind their header
     tarn_arena string_arena;
 } op_groups;
 
@@ -230,15 +237,16 @@ typedef struct op_probe {
 // ret_groups[i] is the group of the i-th selected row, NULL where there is none (without `add`).
 TARN_MUST_USE tarn_status op_groups_probe(op_groups *table, op_probe *probe, uint8_t **ret_groups,
                                           tarn_error *err);
+// How many more groups fit before the slots double.
+size_t op_groups_room(const op_groups *table);
+// From here on the groups made so far are not found: their keys get new groups. The slots stay as
+// many as they are. Not for removable groups.
+void op_groups_hide(op_groups *table);
 // Gives the slots back once nothing is looked up any more: the groups stay, to be iterated.
 void op_groups_forget_slots(op_groups *table);
 // The group's user has released what it kept there.
 void op_groups_remove(op_groups *table, uint8_t *group);
 
-typedef struct op_groups_iterator {
-    const op_group_block *block;
-    size_t index;
-} op_groups_iterator;
 op_groups_iterator op_groups_begin(const op_groups *table);
 // The next group in the order of making, NULL at the end. Removing the one returned is fine.
 uint8_t *op_groups_next(const op_groups *table, op_groups_iterator *iterator);

@@ -116,6 +116,31 @@ TEST(a_set_keeps_the_first_of_equal_groups) {
     for (size_t t = 0; t < 3; t++) close_fixture(&tables[t]);
 }
 
+TEST(hidden_groups_stay_but_their_keys_get_new_ones) {
+    fixture f;
+    open_fixture(&f, false);
+    size_t made = 0;
+    for (size_t round = 0; round < 20; round++) {
+        if (round % 4 == 0) {
+            op_groups_hide(&f.table);
+            assert_int_equal(op_groups_room(&f.table),
+                             f.table.slot_count == 0 ? 0 : (f.table.slot_count - 1) * 5 / 8);
+            memset(f.live, 0, sizeof f.live);
+        }
+        for (size_t i = 0; i < 30; i++) {
+            int64_t key = (int64_t)test_random_below(KEYS);
+            uint8_t *group;
+            made += f.live[key] == 0;
+            probe(&f, &key, 1, true, &group);
+        }
+    }
+    assert_int_equal(f.table.count, made);
+    op_groups_iterator iterator = op_groups_begin(&f.table);
+    while (op_groups_next(&f.table, &iterator) != NULL) made--;
+    assert_int_equal(made, 0);
+    close_fixture(&f);
+}
+
 TEST(every_type_of_key_equals_what_postgres_calls_equal) {
     tarn_error err = {0};
     const struct {
@@ -211,6 +236,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_found_added_and_removed_as_a_set_says),
         cmocka_unit_test(a_set_keeps_the_first_of_equal_groups),
+        cmocka_unit_test(hidden_groups_stay_but_their_keys_get_new_ones),
         cmocka_unit_test(every_type_of_key_equals_what_postgres_calls_equal),
         cmocka_unit_test(an_ordered_set_keeps_order_and_counts),
     };

@@ -175,6 +175,19 @@ TEST(a_merge_is_exact_with_any_number_of_parts) {
                     texts, 2);
 }
 
+// A part meets more keys than its slots may hold, begins anew, and then meets some of them again.
+TEST(groups_that_a_part_made_anew_are_merged) {
+    const char *const again[] = {"39500|80000|3"};
+    check_any_parts("SELECT count(*), sum(c), max(c) FROM "
+                    "(SELECT id % 39500 AS key, count(*) AS c FROM log GROUP BY id % 39500) x",
+                    again, 1);
+    const char *const sets[] = {"39500|40500|1"};
+    check_any_parts("SELECT count(*), sum(c), max(c - 1) FROM "
+                    "(SELECT id % 39500 AS key, count(DISTINCT id / 79000) AS c FROM log "
+                    "GROUP BY id % 39500) x",
+                    sets, 1);
+}
+
 TEST(parts_and_partitions_may_be_empty) {
     const char *const two[] = {"0|1", "1|1"};
     check_any_parts("SELECT id, count(*) FROM log WHERE id < 2 GROUP BY id", two, 2);
@@ -237,6 +250,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_aggregated_by_themselves_and_merged),
         cmocka_unit_test(a_merge_is_exact_with_any_number_of_parts),
+        cmocka_unit_test(groups_that_a_part_made_anew_are_merged),
         cmocka_unit_test(parts_and_partitions_may_be_empty),
         cmocka_unit_test(operators_take_the_groups_of_several_merges),
         cmocka_unit_test(a_merge_that_is_cancelled_gives_everything_back),
