@@ -11,8 +11,8 @@
 
 // What is built in.
 static const kv_engine_ops *const engines[TARN_KV_ENGINE_COUNT] = {
-    [TARN_KV_ANY] = NULL,
     [TARN_KV_BTREE] = &kv_btree_ops,
+    [TARN_KV_MEM] = &kv_mem_ops,
 };
 
 const char *tarn_kv_engine_name(tarn_kv_engine engine) {

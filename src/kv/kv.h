@@ -130,12 +130,13 @@ typedef struct tarn_kv_options {
     tarn_kv_sync sync;        // default TARN_KV_SYNC_ALWAYS
     int64_t sync_interval_ms; // for TARN_KV_SYNC_INTERVAL; default 100
     tarn_kv_recovery recovery;
-    bool must_exist;               // TARN_INVALID when the directory holds no store
-    bool must_be_new;              // TARN_CONFLICT when it does
-    bool read_only;                // next to the process that has it open; writes are TARN_INVALID
-    bool without_log;              // (mem) nothing survives but what checkpoint and close write
-    size_t memory_limit_bytes;     // memtables, caches, indexes, filters; default 512 MiB
-    uint64_t log_limit_bytes;      // (lsm) of all families; the oldest is flushed; default 1 GiB
+    bool must_exist;           // TARN_INVALID when the directory holds no store
+    bool must_be_new;          // TARN_CONFLICT when it does
+    bool read_only;            // next to the process that has it open; writes are TARN_INVALID
+    bool without_log;          // (mem) nothing survives but what checkpoint and close write
+    size_t memory_limit_bytes; // memtables, caches, indexes, filters; default 512 MiB
+    // (lsm) of all families, the oldest is flushed; (mem) or twice the data, a snapshot is written
+    uint64_t log_limit_bytes;      // default 1 GiB
     uint32_t background_threads;   // default 2; with the simulated os work is done by the writers
     tarn_kv_family_options family; // of the default family, when it is created; its code always
     // Code that other families were created with, found by its stored name.

@@ -263,6 +263,7 @@ typedef enum tarn_lock_rank {
     TARN_LOCK_FLOW,
     TARN_LOCK_CHANNEL,
     TARN_LOCK_KV,        // a store: its families
+    TARN_LOCK_KV_FLUSH,  // who rewrites an engine's files
     TARN_LOCK_KV_WRITER, // its writers, one after the other
     TARN_LOCK_KV_STATE,  // an engine's lists of files, memtables, tables
     TARN_LOCK_KV_LOG,    // where the next record goes
