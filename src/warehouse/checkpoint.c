@@ -130,8 +130,13 @@ static tarn_status write_current(tarn_warehouse *warehouse, const wh_chain *chai
         fits = tarn_buffer_printf(&text, "%s%llu", i == 0 ? "" : ", ",
                                   (unsigned long long)chain->epochs[i]);
     }
-    fits = fits && tarn_buffer_printf(&text, "], \"progress\": %llu}\n",
-                                      (unsigned long long)chain->progress);
+    fits = fits &&
+           tarn_buffer_printf(&text, "], \"progress\": %llu", (unsigned long long)chain->progress);
+    if (chain->count == 0) {
+        fits = fits && tarn_buffer_printf(&text, ", \"forgotten\": %llu",
+                                          (unsigned long long)chain->forgotten);
+    }
+    fits = fits && tarn_buffer_append(&text, TARN_LIT("}\n"));
     tarn_status status = fits ? tarn_store_put(warehouse->store, CURRENT_PATH,
                                                tarn_buffer_slice(&text), TARN_WRITE_REPLACE, err)
                               : wh_no_memory(err);
@@ -163,6 +168,7 @@ tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_graph *graph, uint
     wh_chain *chain = &warehouse->engine.chain;
     wh_chain old = is_full ? *chain : (wh_chain){0};
     if (is_full) chain->count = 0;
+    chain->forgotten = 0;
     tarn_assert(chain->count < WH_CHAIN_MAX);
     chain->epochs[chain->count] = epoch;
     chain->bytes[chain->count] = file_bytes;
@@ -263,6 +269,8 @@ static tarn_status parse_current(tarn_slice text, wh_chain *ret_chain, tarn_erro
     }
     json_int_t progress = json_integer_value(json_object_get(root, "progress"));
     ret_chain->progress = progress < 0 ? 0 : (uint64_t)progress;
+    json_int_t forgotten = json_integer_value(json_object_get(root, "forgotten"));
+    ret_chain->forgotten = forgotten < 0 ? 0 : (uint64_t)forgotten;
     json_decref(root);
     return good ? TARN_OK : tarn_fail(err, TARN_CORRUPT, "tarn/CURRENT is not a chain of epochs");
 }
@@ -366,6 +374,44 @@ static void name_epoch(tarn_error *err, uint64_t epoch) {
     tarn_error_prefix(err, "checkpoint of epoch %llu: ", (unsigned long long)epoch);
 }
 
+static uint64_t last_epoch(const wh_chain *chain) {
+    return chain->count == 0 ? chain->forgotten : chain->epochs[chain->count - 1];
+}
+
+// The newest epoch that a file is named after: CURRENT may be what is damaged.
+static tarn_status newest_file(tarn_warehouse *warehouse, tarn_arena *arena, uint64_t *epoch,
+                               tarn_error *err) {
+    tarn_slice *names;
+    size_t count;
+    TARN_TRY(
+        tarn_store_list(warehouse->store, TARN_LIT("tarn/checkpoint"), arena, &names, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = 0;
+        for (size_t k = 0; k < names[i].len && number < UINT64_MAX / 16; k++) {
+            uint8_t digit = names[i].data[k];
+            number = digit >= '0' && digit <= '9' ? number * 10 + (digit - '0') : 0;
+        }
+        if (number > *epoch) *epoch = number;
+    }
+    return TARN_OK;
+}
+
+tarn_status wh_checkpoint_forget(tarn_warehouse *warehouse, uint64_t *ret_epoch, tarn_error *err) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, warehouse->alloc, SIZE_MAX);
+    wh_chain *chain = &warehouse->engine.chain;
+    uint64_t epoch = last_epoch(chain);
+    tarn_status status = newest_file(warehouse, &arena, &epoch, err);
+    if (status == TARN_OK) {
+        *chain = (wh_chain){.forgotten = epoch};
+        status = write_current(warehouse, chain, err);
+    }
+    if (status == TARN_OK) status = remove_strays(warehouse, &arena, err);
+    tarn_arena_reset(&arena);
+    if (status == TARN_OK) *ret_epoch = epoch;
+    return status;
+}
+
 static tarn_status recover(tarn_warehouse *warehouse, tarn_arena *arena, uint64_t *ret_epoch,
                            tarn_error *err) {
     wh_chain *chain = &warehouse->engine.chain;
@@ -380,8 +426,8 @@ static tarn_status recover(tarn_warehouse *warehouse, tarn_arena *arena, uint64_
         TARN_TRY(tarn_store_get(warehouse->store, CURRENT_PATH, 1 << 20, arena, &text, err));
         TARN_TRY(parse_current(text, chain, err));
     }
-    uint64_t epoch = chain->count == 0 ? 0 : chain->epochs[chain->count - 1];
-    if (epoch > 0) {
+    uint64_t epoch = last_epoch(chain);
+    if (chain->count > 0) {
         tarn_status status = commit_file_again(warehouse, epoch, arena, err);
         if (status != TARN_OK) {
             name_epoch(err, epoch);

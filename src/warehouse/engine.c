@@ -169,6 +169,36 @@ static bool has_views(tarn_warehouse *warehouse) {
     return found;
 }
 
+static tarn_status hint_at_damage(tarn_error *err) {
+    tarn_error_hint(err, "Drop all views and create them again: they start anew from tables and "
+                         "sources.");
+    return TARN_CORRUPT;
+}
+
+// State that is damaged is kept, and the reason told, for as long as a view needs it.
+static tarn_status recover(tarn_warehouse *warehouse, uint64_t *ret_epoch, tarn_error *err) {
+    bool needed = has_views(warehouse);
+    tarn_status status = wh_checkpoint_recover(warehouse, ret_epoch, err);
+    if (status != TARN_CORRUPT) return status;
+    return needed ? hint_at_damage(err) : wh_checkpoint_forget(warehouse, ret_epoch, err);
+}
+
+static tarn_status read_states(tarn_warehouse *warehouse, tarn_arena *arena,
+                               tarn_slice **ret_states, size_t *ret_count, tarn_error *err) {
+    tarn_status status = wh_checkpoint_states(warehouse, arena, ret_states, ret_count, err);
+    return status == TARN_CORRUPT ? hint_at_damage(err) : status;
+}
+
+// After the last view was dropped: what stopped it must not stop the next one.
+static tarn_status forget_damage(tarn_warehouse *warehouse, tarn_arena *arena, uint64_t *epoch,
+                                 tarn_error *err) {
+    tarn_slice *states;
+    size_t state_count;
+    if (warehouse->engine.error.status != TARN_CORRUPT) return TARN_OK;
+    tarn_status status = wh_checkpoint_states(warehouse, arena, &states, &state_count, err);
+    return status == TARN_CORRUPT ? wh_checkpoint_forget(warehouse, epoch, err) : status;
+}
+
 // `*epoch`: the last one, when its commits are known to be done (at the first start, after the
 // open); else 0, and it is found out.
 static tarn_status start_graph(tarn_warehouse *warehouse, uint64_t *epoch, tarn_arena *arena,
@@ -176,9 +206,9 @@ static tarn_status start_graph(tarn_warehouse *warehouse, uint64_t *epoch, tarn_
     tarn_slice *states;
     size_t state_count;
     wh_graph *graph = NULL;
-    if (*epoch == 0) TARN_TRY(wh_checkpoint_recover(warehouse, epoch, err));
-    if (!has_views(warehouse)) return TARN_OK;
-    TARN_TRY(wh_checkpoint_states(warehouse, arena, &states, &state_count, err));
+    if (*epoch == 0) TARN_TRY(recover(warehouse, epoch, err));
+    if (!has_views(warehouse)) return forget_damage(warehouse, arena, epoch, err);
+    TARN_TRY(read_states(warehouse, arena, &states, &state_count, err));
     TARN_TRY(wh_graph_new(warehouse, states, state_count, &graph, err));
     tarn_status status = tarn_flow_start(wh_graph_flow(graph), err);
     if (status != TARN_OK) {
@@ -404,7 +434,7 @@ tarn_status wh_engine_open(tarn_warehouse *warehouse, tarn_error *err) {
     wh_engine *engine = &warehouse->engine;
     engine->state_bytes.alloc = warehouse->alloc;
     tarn_error error = {0};
-    if (wh_checkpoint_recover(warehouse, &engine->committed_epoch, &error) != TARN_OK) {
+    if (recover(warehouse, &engine->committed_epoch, &error) != TARN_OK) {
         // The warehouse still opens: its tables can be read, the views repaired.
         engine->committed_epoch = 0;
         tarn_mutex_lock(engine->lock);
@@ -471,7 +501,9 @@ tarn_status wh_engine_quiesce(tarn_warehouse *warehouse, tarn_error *err) {
 static tarn_status job_error(const wh_engine *engine, tarn_error *err) {
     if (err != NULL) *err = engine->error;
     tarn_error_prefix(err, "the views have stopped: ");
-    tarn_error_hint(err, "See tarn.jobs; FLUSH tries to start them again.");
+    if (engine->error.hint[0] == '\0') {
+        tarn_error_hint(err, "See tarn.jobs; FLUSH tries to start them again.");
+    }
     return engine->error.status;
 }
 

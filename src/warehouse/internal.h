@@ -108,6 +108,9 @@ typedef struct wh_chain {
     uint64_t bytes[WH_CHAIN_MAX];
     size_t count;
     uint64_t progress; // wh_graph_progress_number at the last epoch
+    // Without files: the last epoch there was. Later ones must not have its number, under which
+    // dead letters may have been committed.
+    uint64_t forgotten;
 } wh_chain;
 
 typedef struct wh_engine {
@@ -402,6 +405,9 @@ TARN_MUST_USE tarn_status wh_checkpoint_write(tarn_warehouse *warehouse, wh_grap
 // done again, files that no epoch names are removed. The last epoch is all views' newest one then.
 TARN_MUST_USE tarn_status wh_checkpoint_recover(tarn_warehouse *warehouse, uint64_t *ret_epoch,
                                                 tarn_error *err);
+// Without views nobody needs a chain that is damaged: there is none any more, and epochs go on.
+TARN_MUST_USE tarn_status wh_checkpoint_forget(tarn_warehouse *warehouse, uint64_t *ret_epoch,
+                                               tarn_error *err);
 // The states of the chain, in `arena`.
 TARN_MUST_USE tarn_status wh_checkpoint_states(tarn_warehouse *warehouse, tarn_arena *arena,
                                                tarn_slice **ret_states, size_t *ret_count,
