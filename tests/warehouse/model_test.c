@@ -312,7 +312,7 @@ static size_t run_model(uint64_t seed, size_t thread_count, bool crashes) {
 
 static void run_models(bool crashes) {
     const char *rounds_text = getenv("TARN_TEST_ROUNDS");
-    size_t rounds = rounds_text == NULL ? 6 : strtoull(rounds_text, NULL, 10);
+    size_t rounds = rounds_text == NULL ? 4 : strtoull(rounds_text, NULL, 10);
     size_t checks = 0;
     for (size_t i = 0; i < rounds; i++) {
         uint64_t seed = i == 0 ? test_random_state : test_random();
