@@ -135,8 +135,9 @@ typedef struct tarn_kv_options {
     bool read_only;            // next to the process that has it open; writes are TARN_INVALID
     bool without_log;          // (mem) nothing survives but what checkpoint and close write
     size_t memory_limit_bytes; // memtables, caches, indexes, filters; default 512 MiB
-    // (lsm) of all families, the oldest is flushed; (mem) or twice the data, a snapshot is written
-    uint64_t log_limit_bytes;      // default 1 GiB
+    // (lsm) of all families, the oldest is flushed; (mem) or twice the data, a snapshot is written;
+    // (btree) a checkpoint is made
+    uint64_t log_limit_bytes;      // default 1 GiB; btree: at most 16 MiB
     uint32_t background_threads;   // default 2; with the simulated os work is done by the writers
     tarn_kv_family_options family; // of the default family, when it is created; its code always
     // Code that other families were created with, found by its stored name.

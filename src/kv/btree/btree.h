@@ -19,9 +19,10 @@
 #include "kv/epoch.h"
 #include "kv/log.h"
 
-#define BTREE_FILE_NAME   "TREE"
-#define BTREE_LOG_LIMIT   TARN_TUNABLE((uint64_t)16 << 20, (uint64_t)8 << 10)
-#define BTREE_LOG_SEGMENT TARN_TUNABLE((uint64_t)20 << 20, (uint64_t)16 << 10)
+#define BTREE_FILE_NAME "TREE"
+// A checkpoint is made when the log since the last one is that long: replaying more would take
+// long.
+#define BTREE_LOG_LIMIT TARN_TUNABLE((uint64_t)16 << 20, (uint64_t)8 << 10)
 
 // Numbers as they were when the view was published, for the statistics.
 typedef struct btree_numbers {
@@ -90,6 +91,7 @@ typedef struct btree_engine {
     uint64_t sequence;     // of the last change
     uint64_t logged_bytes; // since the last checkpoint
     bool has_changed;      // since the last checkpoint, other than by logged changes
+    uint64_t log_limit;    // makes a checkpoint due
     bool has_failed;       // a checkpoint broke off: nothing can be written any more
     btree_numbers numbers;
 } btree_engine;

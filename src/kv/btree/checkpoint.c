@@ -11,7 +11,7 @@
 
 bool btree_checkpoint_is_due(const btree_engine *engine) {
     size_t dirty_bytes = engine->pages.page_bytes * engine->pages.dirty_count;
-    return engine->logged_bytes >= BTREE_LOG_LIMIT ||
+    return engine->logged_bytes >= engine->log_limit ||
            dirty_bytes > engine->options->memory_limit_bytes / 2;
 }
 
@@ -239,6 +239,8 @@ tarn_status btree_checkpoint(btree_engine *engine, tarn_error *err) {
     }
     finish(engine, &r, &meta);
     btree_reclaim(engine);
+    // The segment that is left must be there when those before it are not.
+    TARN_TRY(kv_log_sync(engine->log, err));
     return kv_log_release(engine->log, meta.sequence + 1, err);
 }
 

@@ -227,13 +227,16 @@ static tarn_status check_log_begin(btree_engine *engine, tarn_error *err) {
     return status;
 }
 
+#define SEGMENT_BYTES_MIN 4096u // room for the log's own
+
 static tarn_status open_log(btree_engine *engine, tarn_error *err) {
     engine->sequence = engine->meta.sequence;
     kv_log_options options = {
         .os = engine->os,
         .alloc = engine->alloc,
         .directory = engine->directory,
-        .segment_bytes = BTREE_LOG_SEGMENT,
+        .segment_bytes = engine->log_limit / 4 + SEGMENT_BYTES_MIN,
+        .spare_count = 4,
         .has_thread = engine->os == tarn_os_posix() && !engine->options->read_only,
         .is_read_only = engine->options->read_only,
         .sync_interval_ms = engine->options->sync_interval_ms,
@@ -246,7 +249,9 @@ static tarn_status open_log(btree_engine *engine, tarn_error *err) {
     if (!engine->options->read_only) TARN_TRY(check_log_begin(engine, err));
     uint64_t visible = kv_log_visible(engine->log);
     if (visible > engine->sequence) engine->sequence = visible; // records of dropped families
-    return TARN_OK;
+    // What a crash kept the last checkpoint from letting go.
+    if (engine->options->read_only) return TARN_OK;
+    return kv_log_release(engine->log, engine->meta.sequence + 1, err);
 }
 
 // All that is replayed is one transaction: a page is copied once.
@@ -326,6 +331,10 @@ static tarn_status open_engine(const kv_environment *environment, kv_engine **re
     engine->alloc = environment->alloc;
     engine->options = environment->options;
     engine->directory = environment->directory;
+    engine->log_limit = BTREE_LOG_LIMIT;
+    if (engine->options->log_limit_bytes < engine->log_limit) {
+        engine->log_limit = engine->options->log_limit_bytes;
+    }
     tarn_arena_init(&engine->arena, engine->alloc, SIZE_MAX);
     tarn_status status = set_up(engine, environment, err);
     if (status != TARN_OK) {
