@@ -81,20 +81,10 @@ static tarn_status load_chunk(table_load *load, const tarn_chunk *chunk, tarn_er
 
 // A commit that fails at its very end has made its version visible all the same. Whoever sees it
 // must not see it without the views, or lose it: it is made durable as if all had gone well.
-static void settle_failed(tarn_warehouse *warehouse, wh_object *object, tarn_error *err) {
-    int64_t before = atomic_load_explicit(&object->durable_version, memory_order_relaxed);
+static void settle_failed(tarn_warehouse *warehouse, wh_object *object) {
     bool settled = wh_object_settle(warehouse, object, NULL) == TARN_OK;
-    int64_t after = atomic_load_explicit(&object->durable_version, memory_order_relaxed);
-    if (!settled) {
-        atomic_store_explicit(&object->unsettled, true, memory_order_relaxed);
-        tarn_error_hint(err, "Whether the rows were written is not known: FLUSH finds out.");
-    } else if (after > before) {
-        tarn_error_hint(err,
-                        "The rows were written all the same, as version %lld: do not run the "
-                        "statement again.",
-                        (long long)after);
-        wh_engine_wake(warehouse);
-    }
+    atomic_store_explicit(&object->unsettled, !settled, memory_order_relaxed);
+    if (settled) wh_engine_wake(warehouse);
 }
 
 tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object, tarn_table_writer *writer,
@@ -110,7 +100,7 @@ tarn_status wh_commit(tarn_warehouse *warehouse, wh_object *object, tarn_table_w
             .watermark_us = TARN_NO_WATERMARK,
         };
         status = tarn_table_commit(object->table, &request, &snapshot_id, err);
-        if (status != TARN_OK) settle_failed(warehouse, object, err);
+        if (status != TARN_OK) settle_failed(warehouse, object);
     }
     tarn_buffer_free(&committable);
     if (status != TARN_OK) return status;
@@ -139,9 +129,26 @@ tarn_status wh_flush(tarn_session *session, tarn_error *err) {
     return wh_engine_flush(session->warehouse, &session->cancelled, err);
 }
 
+static void hint_at_version(const wh_object *object, int64_t before, tarn_error *err) {
+    int64_t after = atomic_load_explicit(&object->durable_version, memory_order_relaxed);
+    if (atomic_load_explicit(&object->unsettled, memory_order_relaxed)) {
+        tarn_error_hint(err, "Whether the rows were written is not known: FLUSH finds out.");
+    } else if (after > before) {
+        tarn_error_hint(err,
+                        "The rows were written all the same, as version %lld: do not run the "
+                        "statement again.",
+                        (long long)after);
+    }
+}
+
 // Writers of one process take turns: a writer learns its sequence numbers from the last version.
 static tarn_status load_commit(table_load *load, tarn_error *err) {
-    TARN_TRY(wh_commit(load->warehouse, load->object, load->writer, err));
+    int64_t before = atomic_load_explicit(&load->object->durable_version, memory_order_relaxed);
+    tarn_status status = wh_commit(load->warehouse, load->object, load->writer, err);
+    if (status != TARN_OK) {
+        hint_at_version(load->object, before, err);
+        return status;
+    }
     wh_engine_wake(load->warehouse);
     return TARN_OK;
 }
