@@ -11,6 +11,7 @@
 
 // What is built in.
 static const kv_engine_ops *const engines[TARN_KV_ENGINE_COUNT] = {
+    [TARN_KV_HASHLOG] = &kv_hashlog_ops,
     [TARN_KV_BTREE] = &kv_btree_ops,
     [TARN_KV_MEM] = &kv_mem_ops,
 };

@@ -240,6 +240,10 @@ tarn_status kv_log_reserve(kv_log *log, size_t bytes, uint32_t change_count,
     return status;
 }
 
+tarn_slice kv_log_space_file(const kv_log_space *space) {
+    return (tarn_slice){space->segment->map.data, space->segment->map.len};
+}
+
 uint8_t *kv_log_begin(kv_log_space *space, uint8_t type, uint32_t change_count, size_t body_len) {
     tarn_assert(space->used + KV_LOG_SIZE(body_len) <= space->len);
     tarn_assert(space->next + change_count <= space->end_sequence);
@@ -532,6 +536,10 @@ tarn_status kv_log_open(const kv_log_options *options, kv_log **ret_log, tarn_er
     return TARN_OK;
 }
 
+bool kv_log_has_thread(const kv_log *log) {
+    return log->thread != NULL;
+}
+
 // Writes the mark of a clean end where there is room: it saves the next open a search.
 static void mark_closed(kv_log *log) {
     tarn_mutex_lock(log->lock);
@@ -633,16 +641,16 @@ tarn_status kv_log_drop(kv_log *log, uint64_t segment_number, tarn_error *err) {
     tarn_mutex_lock(log->lock);
     kv_log_segment *before;
     kv_log_segment *segment = find_segment(log, segment_number, &before);
-    tarn_assert(segment != NULL && segment != log->live.last);
-    if (before == NULL) {
-        log->live.first = segment->next;
-    } else {
-        before->next = segment->next;
-    }
-    log->live.count--;
+    tarn_assert(segment != log->live.last || segment == NULL);
+    if (segment != NULL && before == NULL) log->live.first = segment->next;
+    if (segment != NULL && before != NULL) before->next = segment->next;
+    if (segment != NULL) log->live.count--;
     tarn_mutex_unlock(log->lock);
     resume_syncs(log);
-    return dispose(log, segment, err);
+    // One that was dropped before, and whose file could not be removed: again.
+    TARN_TRY(segment == NULL ? log_segment_remove(log, segment_number, err)
+                             : dispose(log, segment, err));
+    return tarn_os_sync_dir(log->options.os, log->options.directory, err);
 }
 
 tarn_status kv_log_roll(kv_log *log, tarn_error *err) {
@@ -712,7 +720,10 @@ tarn_status kv_log_path(const kv_log *log, uint64_t segment_number, tarn_arena *
 static tarn_status verify_segment(const kv_log *log, const kv_log_segment_info *info,
                                   tarn_error *err) {
     uint64_t sequence = info->first_sequence;
+    tarn_slice bytes = {info->data, info->end_offset};
     for (uint64_t offset = KV_LOG_HEADER_BYTES; offset < info->end_offset;) {
+        // Where a segment ends that was not read at the open, its records say.
+        if (sequence > info->last_sequence || log_is_end(bytes, offset)) break;
         kv_log_record record;
         if (!kv_log_decode(info->data, info->number, offset, info->end_offset, &record) ||
             record.sequence != sequence) {
@@ -726,7 +737,12 @@ static tarn_status verify_segment(const kv_log *log, const kv_log_segment_info *
         offset += KV_LOG_SIZE(record.body.len);
         sequence += record.count;
     }
-    return TARN_OK;
+    bool may_lack = log->options.may_lack_segments ||
+                    info->last_sequence < log->options.first_sequence; // it was not read
+    if (sequence > info->last_sequence || may_lack) return TARN_OK;
+    return tarn_fail(err, TARN_CORRUPT, "'" TARN_SLICE_FMT "/%012llu.log' ends before change %llu",
+                     TARN_SLICE_ARG(log->options.directory), (unsigned long long)info->number,
+                     (unsigned long long)sequence);
 }
 
 // The segment after `number` (0: the first); false when there is none.

@@ -62,6 +62,10 @@ typedef struct kv_log_record {
 
 typedef tarn_status kv_log_replay(void *context, const kv_log_record *record, tarn_error *err);
 
+// Told of each segment there is before anything is replayed. Its bytes stay where they are until
+// the segment is released or dropped.
+typedef void kv_log_found(void *context, uint64_t segment_number, tarn_slice bytes);
+
 typedef struct kv_log_options {
     tarn_os *os;
     const tarn_alloc *alloc;
@@ -74,14 +78,18 @@ typedef struct kv_log_options {
     bool is_read_only;         // replays, and nothing else: the only call allowed then is close
     int64_t sync_interval_ms;  // for TARN_KV_SYNC_INTERVAL; default 100
     tarn_kv_recovery recovery; // a read-only open tolerates a torn tail
-    kv_log_replay *replay;     // NULL: nothing is told
+    kv_log_found *found;       // NULL: nothing is told
+    kv_log_replay *replay;     // the same
     void *context;
-    // Changes below are not replayed, and may be missing: at least what was ever released.
+    // Changes below are not replayed, and may be missing: at least what was ever released. Segments
+    // with none but those are not even read.
     uint64_t first_sequence;
 } kv_log_options;
 
 TARN_MUST_USE tarn_status kv_log_open(const kv_log_options *options, kv_log **ret_log,
                                       tarn_error *err);
+// Whether the log has a thread of its own; what works in the background for it may have one, too.
+bool kv_log_has_thread(const kv_log *log);
 // Syncs, marks the end, and frees the log, whatever it returns. Accepts NULL.
 tarn_status kv_log_close(kv_log *log, tarn_error *err);
 
@@ -110,6 +118,8 @@ typedef struct kv_log_space {
 // KV_LOG_COUNT_MAX. Every space that was reserved is published: others wait for it.
 TARN_MUST_USE tarn_status kv_log_reserve(kv_log *log, size_t bytes, uint32_t change_count,
                                          kv_log_space *ret_space, tarn_error *err);
+// The whole segment that the space is in, as long as kv_log_segment_info.data.
+tarn_slice kv_log_space_file(const kv_log_space *space);
 // Begins the next record of the space. Returns where its body goes, 8-byte aligned.
 uint8_t *kv_log_begin(kv_log_space *space, uint8_t type, uint32_t change_count, size_t body_len);
 // Completes the record with its checksum. Returns its offset in the segment.
@@ -132,8 +142,9 @@ TARN_MUST_USE tarn_status kv_log_sync(kv_log *log, tarn_error *err);
 
 // Segments all of whose changes are below `sequence` are recycled or removed; never the last.
 TARN_MUST_USE tarn_status kv_log_release(kv_log *log, uint64_t sequence, tarn_error *err);
-// Removes one segment, not the last, wherever it stands. Only with may_lack_segments. Nobody may
-// use its memory any more.
+// Removes one segment, not the last, wherever it stands, durably. Only with may_lack_segments, and
+// without_recycling. Nobody may use its memory any more. After a failure the file may be there
+// still: call it again.
 TARN_MUST_USE tarn_status kv_log_drop(kv_log *log, uint64_t segment_number, tarn_error *err);
 // Ends the current segment: what comes next goes to a new one.
 TARN_MUST_USE tarn_status kv_log_roll(kv_log *log, tarn_error *err);
@@ -144,7 +155,7 @@ typedef struct kv_log_segment_info {
     uint64_t number;
     uint64_t first_sequence;
     uint64_t last_sequence; // first_sequence - 1: no change
-    uint64_t end_offset;    // behind the last published record
+    uint64_t end_offset;    // behind the last published record; at most: where it was not read
     uint64_t file_bytes;
     const uint8_t *data; // the mapped file; until released or dropped
     bool is_current;

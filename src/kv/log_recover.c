@@ -73,6 +73,9 @@ static tarn_status map_segments(recovery *r, tarn_error *err) {
         TARN_TRY(tarn_map_open(r->log->options.os, path, &found->map, err));
         tarn_map_advise(&found->map, 0, found->map.len, TARN_MAP_SEQUENTIAL);
         found->kind = log_header_decode(bytes_of(found), found->number, &found->header);
+        if (found->kind == LOG_HEADER_VALID && r->log->options.found != NULL) {
+            r->log->options.found(r->log->options.context, found->number, bytes_of(found));
+        }
     }
     return TARN_OK;
 }
@@ -134,6 +137,20 @@ static size_t next_used(const recovery *r, size_t segment) {
     return segment;
 }
 
+// Whether nobody wants the records of a segment: those of the next one are still too old.
+static bool can_skip(recovery *r, size_t segment) {
+    size_t next = next_used(r, segment + 1);
+    if (next == r->count || r->found[next].kind != LOG_HEADER_VALID) return false;
+    log_found *found = &r->found[segment];
+    uint64_t next_first = r->found[next].header.first_sequence;
+    if (next_first > r->log->options.first_sequence || next_first < r->expected) return false;
+    found->is_replayed = true;
+    found->end_offset = found->map.len;
+    found->end_sequence = next_first;
+    r->expected = next_first;
+    return true;
+}
+
 // Replays from `place` on until the records end or break off, and leaves there where that is.
 static tarn_status replay_from(recovery *r, log_place *place, tarn_error *err) {
     for (;;) {
@@ -147,6 +164,10 @@ static tarn_status replay_from(recovery *r, log_place *place, tarn_error *err) {
             const log_header *header = &r->found[place->segment].header;
             r->expected = header->first_sequence;
             if (header->synced_sequence > r->synced) r->synced = header->synced_sequence;
+            if (can_skip(r, place->segment)) {
+                place->segment++;
+                continue;
+            }
             place->offset = KV_LOG_HEADER_BYTES;
         }
         TARN_TRY(replay_segment(r, place, err));
@@ -253,18 +274,39 @@ static tarn_status judge(recovery *r, log_place *stop, bool *ret_goes_on, tarn_e
 
 // ---- keeping ----
 
-// A replayed segment lives on; its bytes become durable, since what follows relies on them.
+// Makes the records of a replayed segment durable, since what follows relies on them, and what lies
+// behind them no record: the next segment, which tells where this one ends, may be gone one day.
+static tarn_status sync_segment(const recovery *r, const log_found *found, bool is_torn,
+                                tarn_arena *arena, tarn_error *err) {
+    const kv_log_options *options = &r->log->options;
+    static const uint8_t zeros[8] = {0};
+    tarn_slice path;
+    tarn_file *file = NULL;
+    TARN_TRY(log_path(options->directory, found->number, arena, &path, err));
+    TARN_TRY(tarn_os_open(options->os, path, TARN_OPEN_UPDATE, &file, err));
+    tarn_status status = TARN_OK;
+    if (is_torn) {
+        status = tarn_file_write_at(file, found->end_offset, (tarn_slice){zeros, 8}, err);
+    }
+    if (status == TARN_OK) status = tarn_file_sync(file, err);
+    tarn_status closed = tarn_file_close(file, status == TARN_OK ? err : NULL);
+    return status == TARN_OK ? closed : status;
+}
+
 static tarn_status keep_segment(recovery *r, log_found *found, tarn_error *err) {
     kv_log *log = r->log;
-    if (found->end_sequence > r->synced + 1 && !log->options.is_read_only) {
-        tarn_slice path;
-        tarn_file *file = NULL;
-        TARN_TRY(log_path(log->options.directory, found->number, &r->arena, &path, err));
-        TARN_TRY(tarn_os_open(log->options.os, path, TARN_OPEN_UPDATE, &file, err));
-        tarn_status status = tarn_file_sync(file, err);
-        tarn_status closed = tarn_file_close(file, status == TARN_OK ? err : NULL);
-        if (status == TARN_OK) status = closed;
-        if (status != TARN_OK) return status;
+    bool is_torn = !log_is_end(bytes_of(found), found->end_offset);
+    bool is_closed = false;
+    if (is_torn) {
+        kv_log_record record;
+        uint64_t synced;
+        is_closed = log_record_decode(bytes_of(found), found->number, found->end_offset, &record,
+                                      &synced) &&
+                    record.type == KV_LOG_END;
+    }
+    bool must_sync = (is_torn && !is_closed) || found->end_sequence > r->synced + 1;
+    if (must_sync && !log->options.is_read_only) {
+        TARN_TRY(sync_segment(r, found, is_torn && !is_closed, &r->arena, err));
     }
     kv_log_segment *segment = NULL;
     TARN_TRY(log_segment_new(log, found->number, &segment, err));
