@@ -11,6 +11,8 @@
 
 // What is built in.
 static const kv_engine_ops *const engines[TARN_KV_ENGINE_COUNT] = {
+    [TARN_KV_ANY] = NULL,
+    [TARN_KV_LSM] = &kv_lsm_ops,
     [TARN_KV_HASHLOG] = &kv_hashlog_ops,
     [TARN_KV_BTREE] = &kv_btree_ops,
     [TARN_KV_MEM] = &kv_mem_ops,

@@ -12,6 +12,7 @@ tarn_status lsm_memtable_new(const tarn_alloc *alloc, lsm_order order,
     memtable->order = order;
     lsm_arena_init(&memtable->arena, alloc);
     atomic_init(&memtable->reference_count, 1);
+    atomic_init(&memtable->first_sequence, UINT64_MAX);
     atomic_flag_clear(&memtable->ranges_busy);
     if (!memtable->index->init(memtable)) {
         lsm_memtable_unref(memtable);
@@ -85,6 +86,14 @@ static bool add_range(lsm_memtable *memtable, const lsm_record *record) {
     return set != NULL;
 }
 
+static void lower_first_sequence(lsm_memtable *memtable, uint64_t sequence) {
+    uint64_t first = atomic_load_explicit(&memtable->first_sequence, memory_order_relaxed);
+    while (sequence < first &&
+           !atomic_compare_exchange_weak_explicit(&memtable->first_sequence, &first, sequence,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
 tarn_status lsm_memtable_add(lsm_memtable *memtable, uint64_t sequence, kv_change_kind kind,
                              tarn_slice key, tarn_slice value, tarn_error *err) {
     tarn_assert(sequence > 0 && sequence <= LSM_SEQUENCE_MAX);
@@ -93,6 +102,7 @@ tarn_status lsm_memtable_add(lsm_memtable *memtable, uint64_t sequence, kv_chang
         record != NULL && (kind == KV_DELETE_RANGE ? add_range(memtable, record)
                                                    : memtable->index->insert(memtable, record));
     if (!is_done) return tarn_fail(err, TARN_NO_MEMORY, "no memory for an entry of the memtable");
+    lower_first_sequence(memtable, sequence);
     if (kind != KV_DELETE_RANGE) {
         atomic_fetch_add_explicit(&memtable->entry_count, 1, memory_order_relaxed);
     }

@@ -67,7 +67,8 @@ struct lsm_memtable {
     lsm_arena arena;
     void *_Atomic root; // the index's own
     _Atomic uint64_t entry_count;
-    _Atomic uint64_t data_bytes; // keys and values
+    _Atomic uint64_t data_bytes;     // keys and values
+    _Atomic uint64_t first_sequence; // the smallest number here; UINT64_MAX: empty
     _Atomic uint64_t reference_count;
     // Set by whoever adds DELETE_RANGE, one thread at a time; older sets stay in the arena.
     const lsm_ranges *_Atomic ranges;

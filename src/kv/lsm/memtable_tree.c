@@ -100,7 +100,7 @@ static uint32_t count_before(const node *n, const target *t) {
 // The same, also counting a record that is the target itself: which child to go to.
 static uint32_t count_up_to(const node *n, const target *t) {
     target behind = *t;
-    behind.trailer--;
+    if (behind.trailer > 0) behind.trailer--; // no record has trailer 0
     return count_before(n, &behind);
 }
 

@@ -40,6 +40,12 @@ static inline int lsm_compare_keys(lsm_order order, tarn_slice a, tarn_slice b) 
     return order.comparator->compare(order.comparator->context, a, b);
 }
 
+// The same for where ranges begin: an empty key is before all others, whatever the comparator.
+static inline int lsm_compare_bounds(lsm_order order, tarn_slice a, tarn_slice b) {
+    if (a.len == 0 || b.len == 0) return (a.len > 0) - (b.len > 0);
+    return lsm_compare_keys(order, a, b);
+}
+
 static inline int lsm_compare(lsm_order order, tarn_slice a, uint64_t a_trailer, tarn_slice b,
                               uint64_t b_trailer) {
     int result = lsm_compare_keys(order, a, b);

@@ -13,17 +13,17 @@ typedef struct sweep {
 } sweep;
 
 static int compare_bounds(const void *a, const void *b, void *context) {
-    return lsm_compare_keys(*(const lsm_order *)context, *(const tarn_slice *)a,
-                            *(const tarn_slice *)b);
+    return lsm_compare_bounds(*(const lsm_order *)context, *(const tarn_slice *)a,
+                              *(const tarn_slice *)b);
 }
 
 static int compare_begins(const void *a, const void *b, void *context) {
-    return lsm_compare_keys(*(const lsm_order *)context, ((const lsm_range *)a)->begin,
-                            ((const lsm_range *)b)->begin);
+    return lsm_compare_bounds(*(const lsm_order *)context, ((const lsm_range *)a)->begin,
+                              ((const lsm_range *)b)->begin);
 }
 
 static bool is_empty_range(lsm_order order, const lsm_range *range) {
-    return range->end.len > 0 && lsm_compare_keys(order, range->begin, range->end) >= 0;
+    return range->end.len > 0 && lsm_compare_bounds(order, range->begin, range->end) >= 0;
 }
 
 static bool prepare(sweep *s, const lsm_range *ranges, size_t count) {
@@ -38,7 +38,7 @@ static bool prepare(sweep *s, const lsm_range *ranges, size_t count) {
     qsort_r(s->bounds, s->bound_count, sizeof *s->bounds, compare_bounds, &s->order);
     size_t kept = 1;
     for (size_t i = 1; i < s->bound_count; i++) {
-        if (lsm_compare_keys(s->order, s->bounds[i], s->bounds[kept - 1]) == 0) continue;
+        if (lsm_compare_bounds(s->order, s->bounds[i], s->bounds[kept - 1]) == 0) continue;
         s->bounds[kept++] = s->bounds[i];
     }
     s->bound_count = kept;
@@ -57,7 +57,7 @@ static void retire(sweep *s, tarn_slice bound) {
     size_t kept = 0;
     for (size_t i = 0; i < s->active_count; i++) {
         const lsm_range *range = s->active[i];
-        bool has_ended = range->end.len > 0 && lsm_compare_keys(s->order, range->end, bound) <= 0;
+        bool has_ended = range->end.len > 0 && lsm_compare_bounds(s->order, range->end, bound) <= 0;
         if (!has_ended) s->active[kept++] = range;
     }
     s->active_count = kept;
@@ -74,7 +74,7 @@ static void walk(sweep *s, lsm_fragment *fragments, uint64_t *sequences, size_t 
         tarn_slice bound = s->bounds[i];
         retire(s, bound);
         while (begun < s->range_count &&
-               lsm_compare_keys(s->order, s->ranges[begun].begin, bound) <= 0) {
+               lsm_compare_bounds(s->order, s->ranges[begun].begin, bound) <= 0) {
             activate(s, &s->ranges[begun++]);
         }
         if (s->active_count == 0) continue;
@@ -136,7 +136,7 @@ const lsm_fragment *lsm_ranges_seek(const lsm_ranges *set, tarn_slice key) {
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         tarn_slice end = set->fragments[middle].end;
-        if (end.len > 0 && lsm_compare_keys(set->order, end, key) <= 0) {
+        if (end.len > 0 && lsm_compare_bounds(set->order, end, key) <= 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -147,7 +147,7 @@ const lsm_fragment *lsm_ranges_seek(const lsm_ranges *set, tarn_slice key) {
 
 const lsm_fragment *lsm_ranges_find(const lsm_ranges *set, tarn_slice key) {
     const lsm_fragment *fragment = lsm_ranges_seek(set, key);
-    if (fragment == NULL || lsm_compare_keys(set->order, fragment->begin, key) > 0) return NULL;
+    if (fragment == NULL || lsm_compare_bounds(set->order, fragment->begin, key) > 0) return NULL;
     return fragment;
 }
 

@@ -1,7 +1,8 @@
 // ranges.h - range tombstones, cut where any of them begins or ends, so that one binary search
 // answers which of them cover a key.
 //
-// A set is immutable and one piece of memory. An empty end is the end of all keys.
+// A set is immutable and one piece of memory. An empty begin is the beginning of all keys, an empty
+// end their end.
 #ifndef TARN_KV_LSM_RANGES_H
 #define TARN_KV_LSM_RANGES_H
 

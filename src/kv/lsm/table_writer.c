@@ -246,7 +246,7 @@ static void widen_bounds(lsm_table_writer *writer, const lsm_range *range) {
     lsm_order order = writer->options.order;
     lsm_table_summary *summary = &writer->summary;
     bool is_first = summary->range_count == 0;
-    if (is_first || lsm_compare_keys(order, range->begin, summary->smallest) < 0) {
+    if (is_first || lsm_compare_bounds(order, range->begin, summary->smallest) < 0) {
         summary->smallest = range->begin;
     }
     if (!is_first && summary->largest.len == 0) return; // unbounded already
@@ -259,7 +259,7 @@ static void widen_bounds(lsm_table_writer *writer, const lsm_range *range) {
 tarn_status lsm_table_writer_add_range(lsm_table_writer *writer, const lsm_range *range,
                                        tarn_error *err) {
     tarn_assert(range->end.len == 0 ||
-                lsm_compare_keys(writer->options.order, range->begin, range->end) < 0);
+                lsm_compare_bounds(writer->options.order, range->begin, range->end) < 0);
     TARN_TRY(put_text(&writer->ranges, range->begin, err));
     TARN_TRY(put_text(&writer->ranges, range->end, err));
     TARN_TRY(put_varint(&writer->ranges, range->sequence, err));
@@ -303,7 +303,7 @@ static void find_bounds(lsm_table_writer *writer) {
     bound_ranges(writer);
     summary->is_largest_exclusive = true;
     if (summary->entry_count == 0) return;
-    if (lsm_compare_keys(order, first, summary->smallest) < 0) summary->smallest = first;
+    if (lsm_compare_bounds(order, first, summary->smallest) < 0) summary->smallest = first;
     if (summary->largest.len > 0 && lsm_compare_keys(order, last, summary->largest) >= 0) {
         summary->largest = last;
         summary->is_largest_exclusive = false;
