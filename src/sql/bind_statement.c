@@ -199,9 +199,11 @@ static bool takes_object(const char *word) {
     return false;
 }
 
-static bool is_explain(const char *word) {
-    return strcmp(word, "explain") == 0 || strcmp(word, "analyze") == 0 ||
-           strcmp(word, "verbose") == 0;
+// EXPLAIN, or one of its options behind it; ANALYZE alone is a statement.
+static bool is_explain(const char *word, bool *explains) {
+    if (strcmp(word, "explain") == 0) *explains = true;
+    return *explains && (strcmp(word, "explain") == 0 || strcmp(word, "analyze") == 0 ||
+                         strcmp(word, "verbose") == 0);
 }
 
 static bool is_modifier(const char *word) {
@@ -221,6 +223,7 @@ static tarn_status refuse_statement(const sql_binder *b, const pg_node *node, ta
     char title[80] = "";
     size_t len = 0;
     int32_t position = 0;
+    bool explains = false;
     sql_token token;
     for (size_t offset = 0; sql_token_next(source, &offset, &token, NULL);) {
         tarn_slice text = sql_token_text(source, token);
@@ -228,7 +231,7 @@ static tarn_status refuse_statement(const sql_binder *b, const pg_node *node, ta
         char word[40] = "";
         if (text.len >= sizeof word) break;
         for (size_t i = 0; i < text.len; i++) word[i] = (char)(text.data[i] | 0x20);
-        if (len == 0 && is_explain(word)) continue;
+        if (len == 0 && is_explain(word, &explains)) continue;
         if (position == 0) position = sql_dialect_position(b->dialect, token.begin);
         if (len > 0) title[len++] = ' ';
         for (size_t i = 0; i < text.len; i++) {
