@@ -335,9 +335,15 @@ static tarn_status run(job *j, tarn_error *err) {
     return finish_output(j, NULL, err);
 }
 
-static void drop_outputs(lsm_build *build) {
+void lsm_release_outputs(lsm_build *build, tarn_status applied) {
+    // When the engine has failed, an edit that names the tables may be on the disk: they stay, and
+    // are removed, if none is, when the store is opened.
+    bool goes = applied != TARN_OK &&
+                !atomic_load_explicit(&build->engine->has_failed, memory_order_acquire);
     for (size_t i = 0; i < build->output_count; i++) {
-        atomic_store_explicit(&build->outputs[i]->is_dropped, true, memory_order_relaxed);
+        if (goes) {
+            atomic_store_explicit(&build->outputs[i]->is_dropped, true, memory_order_relaxed);
+        }
         lsm_file_unref(build->outputs[i]);
     }
     build->output_count = 0;
@@ -356,6 +362,6 @@ tarn_status lsm_build_run(lsm_build *build, tarn_error *err) {
     lsm_table_writer_free(j.writer);
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) tarn_buffer_free(buffers[i]);
     tarn_arena_reset(&j.arena);
-    if (status != TARN_OK) drop_outputs(build);
+    if (status != TARN_OK) lsm_release_outputs(build, status);
     return status;
 }

@@ -243,12 +243,7 @@ static tarn_status run_pick(lsm_family *family, const lsm_version *version, cons
     TARN_TRY(merge_inputs(p, &build, err));
     tarn_status status = lsm_apply(family, p->inputs, p->input_levels, p->count, build.outputs,
                                    build.output_count, p->to_level, NULL, err);
-    for (size_t i = 0; i < build.output_count; i++) {
-        if (status != TARN_OK && status != TARN_IO) {
-            atomic_store_explicit(&build.outputs[i]->is_dropped, true, memory_order_relaxed);
-        }
-        lsm_file_unref(build.outputs[i]); // the version has its own
-    }
+    lsm_release_outputs(&build, status);
     if (status == TARN_OK) count_compaction(family, p);
     return status;
 }

@@ -273,12 +273,7 @@ static tarn_status flush_oldest(lsm_family *family, lsm_view *view, tarn_error *
         status =
             lsm_apply(family, NULL, NULL, 0, build.outputs, build.output_count, 0, memtable, err);
     }
-    for (size_t i = 0; i < build.output_count; i++) {
-        if (status != TARN_OK && status != TARN_IO) {
-            atomic_store_explicit(&build.outputs[i]->is_dropped, true, memory_order_relaxed);
-        }
-        lsm_file_unref(build.outputs[i]); // the version has its own
-    }
+    lsm_release_outputs(&build, status);
     tarn_arena_reset(&arena);
     return status;
 }

@@ -312,6 +312,9 @@ typedef struct lsm_build {
 // Runs the merge through the rules of what may go, into new, durable tables. On failure there are
 // no outputs.
 TARN_MUST_USE tarn_status lsm_build_run(lsm_build *build, tarn_error *err);
+// Gives up the outputs, of which the version has references of its own. `applied` is how the edit
+// that names them ended.
+void lsm_release_outputs(lsm_build *build, tarn_status applied);
 
 // ---- upkeep (flush.c, compact.c, work.c) ----
 
