@@ -34,12 +34,7 @@ static void enter_leaf(btree_cursor *cursor, const uint8_t *leaf) {
 // What the caller will want soon.
 static void prefetch_child(const btree_cursor *cursor, const uint8_t *branch, size_t index) {
     if (index >= btree_page_count(branch)) return;
-    btree_place *place = btree_pages_place(cursor->pages, btree_branch_child(branch, index));
-    if (place == NULL) return;
-    // Relaxed: the bytes are only touched.
-    const uint8_t *bytes = atomic_load_explicit(place, memory_order_relaxed);
-    if (bytes == NULL) return;
-    for (size_t i = 0; i < 6; i++) __builtin_prefetch(bytes + 64 * i);
+    btree_pages_prefetch(cursor->pages, btree_branch_child(branch, index));
 }
 
 // How a way down is chosen.

@@ -248,7 +248,12 @@ static tarn_status open_log(btree_engine *engine, tarn_error *err) {
     TARN_TRY(kv_log_open(&options, &engine->log, err));
     if (!engine->options->read_only) TARN_TRY(check_log_begin(engine, err));
     uint64_t visible = kv_log_visible(engine->log);
-    if (visible > engine->sequence) engine->sequence = visible; // records of dropped families
+    if (visible > engine->sequence) { // nobody has told of the changes in between
+        if (engine->options->recovery != TARN_KV_SKIP_CORRUPT) {
+            return fail_gap(engine, visible + 1, err);
+        }
+        engine->sequence = visible;
+    }
     // What a crash kept the last checkpoint from letting go.
     if (engine->options->read_only) return TARN_OK;
     return kv_log_release(engine->log, engine->meta.sequence + 1, err);

@@ -70,15 +70,6 @@ tarn_status btree_get(kv_engine *base, const tarn_kv_family *family,
 
 #define GROUP_KEYS 16
 
-static void prefetch_page(const btree_engine *engine, uint32_t page) {
-    const btree_place *place = btree_pages_place(&engine->pages, page);
-    if (place == NULL) return;
-    // Relaxed: the bytes are only touched.
-    const uint8_t *bytes = atomic_load_explicit(place, memory_order_relaxed);
-    if (bytes == NULL) return;
-    for (size_t i = 0; i < 4; i++) __builtin_prefetch(bytes + 64 * i);
-}
-
 // All keys of a group go down together, so that each waits for memory while others do.
 static tarn_status find_group(btree_engine *engine, const btree_root *root,
                               const tarn_kv_comparator *comparator, const tarn_slice *keys,
@@ -94,7 +85,7 @@ static tarn_status find_group(btree_engine *engine, const btree_root *root,
         for (size_t i = 0; i < count; i++) {
             TARN_TRY(btree_pages_read(&engine->pages, at[i], level, &bytes, err));
             at[i] = btree_branch_child(bytes, btree_branch_search(bytes, comparator, keys[i]));
-            prefetch_page(engine, at[i]);
+            btree_pages_prefetch(&engine->pages, at[i]);
         }
     }
     for (size_t i = 0; i < count; i++) {

@@ -12,6 +12,7 @@ tarn_status btree_find(btree_pages *pages, const btree_root *root,
         TARN_TRY(btree_pages_read(pages, page, level, &bytes, err));
         page = btree_branch_child(bytes, btree_branch_search(bytes, comparator, key));
     }
+    btree_pages_prefetch(pages, page);
     TARN_TRY(btree_pages_read(pages, page, 0, &bytes, err));
     size_t index = btree_leaf_search(bytes, comparator, key, ret_found);
     if (*ret_found) *ret_value = btree_leaf_value(bytes, index);
