@@ -203,7 +203,8 @@ static tarn_status apply(lsm_edit *state, const lsm_edit *edit, tarn_error *err)
 
 tarn_status lsm_manifest_replay(tarn_slice bytes, tarn_arena *arena, lsm_edit *ret_state,
                                 size_t *ret_whole_len, tarn_error *err) {
-    if (bytes.len < LSM_MANIFEST_HEADER_BYTES || tarn_load_u64(bytes.data) != LSM_MANIFEST_MAGIC) {
+    if (bytes.len < LSM_MANIFEST_HEADER_BYTES || tarn_load_u64(bytes.data) != LSM_MANIFEST_MAGIC ||
+        tarn_load_u32(bytes.data + 12) != 0) {
         return tarn_fail(err, TARN_CORRUPT, "does not begin as a manifest does");
     }
     uint32_t version = tarn_load_u32(bytes.data + 8);
