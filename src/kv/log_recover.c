@@ -321,14 +321,20 @@ static tarn_status keep_segment(recovery *r, log_found *found, tarn_error *err) 
     return TARN_OK;
 }
 
-// A file whose records are not part of the log: an unused one may become the next segment, one that
+// Every open begins a segment: those without a change must not pile up.
+static bool is_empty(const log_found *found) {
+    return found->kind == LOG_HEADER_UNUSED ||
+           (found->is_replayed && found->end_sequence == found->header.first_sequence);
+}
+
+// A file whose records are not part of the log: an empty one may become the next segment, one that
 // was cut off must be gone before new records have its numbers.
 static tarn_status set_aside(recovery *r, log_found *found, bool *has_removed, tarn_error *err) {
     kv_log *log = r->log;
     if (log->options.is_read_only) return TARN_OK;
-    bool can_be_used = found->kind == LOG_HEADER_UNUSED && !log->options.without_recycling &&
-                       found->map.len == log->options.segment_bytes &&
-                       log->free.count < log->options.spare_count;
+    bool can_be_used =
+        found->kind != LOG_HEADER_DAMAGED && is_empty(found) && !log->options.without_recycling &&
+        found->map.len == log->options.segment_bytes && log->free.count < log->options.spare_count;
     tarn_map_close(&found->map);
     if (!can_be_used) {
         *has_removed = true;
@@ -345,8 +351,8 @@ static tarn_status settle(recovery *r, tarn_error *err) {
     bool has_removed = false;
     for (size_t i = 0; i < r->count; i++) {
         log_found *found = &r->found[i];
-        TARN_TRY(found->is_replayed ? keep_segment(r, found, err)
-                                    : set_aside(r, found, &has_removed, err));
+        bool is_kept = found->is_replayed && (!is_empty(found) || log->options.is_read_only);
+        TARN_TRY(is_kept ? keep_segment(r, found, err) : set_aside(r, found, &has_removed, err));
     }
     if (has_removed) {
         TARN_TRY(tarn_os_sync_dir(log->options.os, log->options.directory, err));

@@ -140,6 +140,46 @@ static void forget_segments(hashlog *h) {
     atomic_store_explicit(&h->segments, NULL, memory_order_release);
 }
 
+static bool has_number(const kv_log_segment_info *infos, size_t count, uint32_t number) {
+    for (size_t i = 0; i < count; i++) {
+        if (infos[i].number == number) return true;
+    }
+    return false;
+}
+
+// Forgets segments that the log has not kept.
+static tarn_status prune_segments(hashlog *h, const kv_log_segment_info *infos, size_t count,
+                                  tarn_error *err) {
+    const hashlog_segments *listed = atomic_load_explicit(&h->segments, memory_order_acquire);
+    uint32_t first = listed == NULL ? 0 : listed->first;
+    uint32_t end = listed == NULL ? 0 : first + listed->count;
+    for (uint32_t number = first; number < end; number++) {
+        hashlog_segment *segment = hashlog_segment_find(h, number);
+        if (segment == NULL || has_number(infos, count, number)) continue;
+        TARN_TRY(hashlog_segment_unlist(h, number, err));
+        tarn_alloc_free(h->alloc, segment, 1);
+    }
+    return TARN_OK;
+}
+
+// Brings the list in line with the log: recovery may have cut off or removed segments that were
+// there, and has begun one.
+static tarn_status align_segments(hashlog *h, tarn_error *err) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, h->alloc, SIZE_MAX);
+    kv_log_segment_info *infos = NULL;
+    size_t count = 0;
+    tarn_status status = kv_log_segments(h->log, &arena, &infos, &count, err);
+    if (status == TARN_OK) status = prune_segments(h, infos, count, err);
+    for (size_t i = 0; status == TARN_OK && i < count; i++) {
+        if (hashlog_segment_find(h, (uint32_t)infos[i].number) != NULL) continue;
+        tarn_slice file = {infos[i].data, infos[i].file_bytes};
+        status = hashlog_segment_add(h, infos[i].number, file, err);
+    }
+    tarn_arena_reset(&arena);
+    return status;
+}
+
 // With the directory file, which saves reading most of the log; without it when it does not fit
 // what is there.
 static tarn_status recover(hashlog *h, tarn_error *err) {
@@ -149,6 +189,7 @@ static tarn_status recover(hashlog *h, tarn_error *err) {
     if (h->recovery_status != TARN_OK) {
         return tarn_fail(err, h->recovery_status, "no memory for the list of segments");
     }
+    TARN_TRY(align_segments(h, err));
     clear_counts(h);
     if (visit_slots(h, count_slot, NULL)) return TARN_OK;
     if (!is_loaded) return tarn_fail(err, TARN_NO_MEMORY, "no memory to count what lives");
@@ -159,26 +200,10 @@ static tarn_status recover(hashlog *h, tarn_error *err) {
     hashlog_directory_clear(h->directory);
     h->file_sequence = 0;
     TARN_TRY(open_log(h, err));
+    TARN_TRY(align_segments(h, err));
     clear_counts(h);
     if (visit_slots(h, count_slot, NULL)) return TARN_OK;
     return tarn_fail(err, TARN_NO_MEMORY, "no memory to count what lives");
-}
-
-// Recovery lists the segments it found; the one that it began is listed with the first write, but
-// merges look at the list.
-static tarn_status list_current(hashlog *h, tarn_error *err) {
-    tarn_arena arena;
-    tarn_arena_init(&arena, h->alloc, SIZE_MAX);
-    kv_log_segment_info *infos = NULL;
-    size_t count = 0;
-    tarn_status status = kv_log_segments(h->log, &arena, &infos, &count, err);
-    for (size_t i = 0; status == TARN_OK && i < count; i++) {
-        if (hashlog_segment_find(h, (uint32_t)infos[i].number) != NULL) continue;
-        tarn_slice file = {infos[i].data, infos[i].file_bytes};
-        status = hashlog_segment_add(h, infos[i].number, file, err);
-    }
-    tarn_arena_reset(&arena);
-    return status;
 }
 
 // ---- families ----
@@ -261,7 +286,7 @@ static tarn_status set_up(hashlog *h, const kv_environment *environment, tarn_er
         TARN_TRY(add_family(h, environment->families[i], err));
     }
     TARN_TRY(recover(h, err));
-    TARN_TRY(list_current(h, err));
+    h->must_upkeep = true; // what an earlier life left
     if (!kv_log_has_thread(h->log)) return TARN_OK;
     return tarn_thread_start(hashlog_run_upkeep, h, &h->thread, err);
 }

@@ -354,7 +354,10 @@ tarn_status hashlog_write(kv_engine *engine, const tarn_kv_batch *batch, tarn_kv
     if (h->must_upkeep && h->thread != NULL) tarn_cond_signal(h->work);
     if (must_upkeep) h->must_upkeep = false;
     tarn_mutex_unlock(h->write_lock);
-    if (status == TARN_OK) status = kv_log_commit(h->log, position, sync, err);
+    if (status == TARN_OK && position > 0) status = kv_log_commit(h->log, position, sync, err);
+    // Nothing to write: what made it so may not be durable yet.
+    bool must_sync = status == TARN_OK && position == 0 && sync == TARN_KV_SYNC_ALWAYS;
+    if (must_sync) status = kv_log_sync(h->log, err);
     // What upkeep could not do it tries again: the write is done.
     if (status == TARN_OK && must_upkeep && hashlog_upkeep(h, false, NULL) != TARN_OK) {
         tarn_mutex_lock(h->write_lock);
