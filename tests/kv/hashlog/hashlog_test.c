@@ -32,6 +32,8 @@ static tarn_sim *new_sim(void **state, uint64_t seed) {
     tarn_sim *sim = NULL;
     assert_int_equal(tarn_sim_new(&tarn_alloc_libc, seed, &sim, &err), TARN_OK);
     *state = sim;
+    // A directory that is there counts as durable: make it so.
+    assert_int_equal(tarn_os_make_dirs(tarn_sim_os(sim), TARN_LIT("/kv"), &err), TARN_OK);
     return sim;
 }
 
