@@ -175,8 +175,10 @@ static tarn_status replay_from(recovery *r, log_place *place, tarn_error *err) {
         // a torn tail the log goes on in a new segment.
         size_t next = next_used(r, place->segment + 1);
         if (next == r->count || !continues(r, next)) return TARN_OK;
-        bool is_exact = r->found[next].header.first_sequence == r->expected;
-        if (place->kind == STOP_DAMAGED && !is_exact) return TARN_OK;
+        // What is missing in between may be, when the caller needs none of it.
+        uint64_t first = r->found[next].header.first_sequence;
+        bool is_needed = first != r->expected && first > r->log->options.first_sequence;
+        if (place->kind == STOP_DAMAGED && is_needed) return TARN_OK;
         place->segment = next;
         place->offset = 0;
     }
