@@ -2,10 +2,12 @@
 #include "cli/cli.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "cli/connection.h"
 #include "cli/input.h"
 #include "cli/interactive.h"
+#include "cli/kv.h"
 #include "cli/options.h"
 #include "cli/shell.h"
 
@@ -175,9 +177,37 @@ static int print_and_exit(const char *text) {
     return status == TARN_OK ? EXIT_FINE : EXIT_USAGE;
 }
 
+static int run_kv(int argc, char *const *argv) {
+    cli_kv_options options;
+    tarn_error err = {0};
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) return print_and_exit(cli_kv_help_text);
+        if (strcmp(argv[i], "--") == 0) break;
+    }
+    if (cli_kv_parse(argc, argv, &options, &err) != TARN_OK) {
+        print_error(err.message, "try 'tarn kv --help'");
+        return EXIT_USAGE;
+    }
+    cli_out out;
+    cli_out notes;
+    cli_out_init(&out, write_stdout, NULL);
+    cli_out_init(&notes, write_stderr, NULL);
+    int exit_status = EXIT_FINE;
+    tarn_status status = cli_kv_run(tarn_os_posix(), &options, &out, &notes, &exit_status, &err);
+    tarn_status printed = cli_out_flush(&out, status == TARN_OK ? &err : NULL);
+    (void)cli_out_flush(&notes, NULL); // nobody can be told that standard error fails
+    if (status == TARN_OK && printed != TARN_OK) exit_status = EXIT_USAGE;
+    if (status != TARN_OK) exit_status = EXIT_SQL;
+    if (exit_status == EXIT_SQL || printed != TARN_OK) print_error(err.message, err.hint);
+    cli_out_reset(&out);
+    cli_out_reset(&notes);
+    return exit_status;
+}
+
 static int run_program(int argc, char *const *argv, tarn_arena *arena) {
     cli_options options;
     tarn_error err = {0};
+    if (argc > 1 && strcmp(argv[1], "kv") == 0) return run_kv(argc - 2, argv + 2);
     if (cli_options_parse(argc, argv, arena, &options, &err) != TARN_OK) {
         print_error(err.message, err.hint[0] != '\0' ? err.hint : "try 'tarn --help'");
         return EXIT_USAGE;
