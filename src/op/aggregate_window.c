@@ -191,20 +191,21 @@ static tarn_status assign_windows(window_aggregate *op, const tarn_chunk *chunk,
 static tarn_status find_groups(window_aggregate *op, window *w, const op_aggregation_input *input,
                                tarn_error *err) {
     uint32_t rows[TARN_CHUNK_ROWS];
+    const size_t row_count = w->row_count;
     uint32_t position = w->first_row;
-    for (size_t i = 0; i < w->row_count; i++) {
+    for (size_t i = 0; i < row_count; i++) {
         rows[i] = op->selection[position];
         op->window_hashes[i] = op->hashes[op->positions[position]];
         position = op->next_row[position];
     }
     tarn_chunk part = *input->chunk;
     part.selection = rows;
-    part.selected_count = w->row_count;
+    part.selected_count = row_count;
     op_probe probe = {
         .keys = input->vectors, .chunk = &part, .hashes = op->window_hashes, .add = true};
     TARN_TRY(op_groups_probe(&w->table, &probe, op->window_groups, err));
     position = w->first_row;
-    for (size_t i = 0; i < w->row_count; i++) {
+    for (size_t i = 0; i < row_count; i++) {
         uint8_t *group = op->window_groups[i];
         op->groups[position] = group;
         position = op->next_row[position];

@@ -57,6 +57,7 @@ static void set_len(tarn_buffer *content, size_t len) {
 
 static void overlay(tarn_buffer *content, size_t begin, tarn_slice bytes) {
     if (bytes.len == 0) return;
+    tarn_assert(bytes.data != NULL);
     if (begin + bytes.len > content->len) set_len(content, begin + bytes.len);
     memcpy(content->data + begin, bytes.data, bytes.len);
 }
