@@ -62,20 +62,25 @@ uint64_t hashlog_hash(uint32_t family_id, tarn_slice key) {
 
 // ---- the directory ----
 
-bool hashlog_find(const hashlog *h, uint64_t hash, uint32_t family_id, tarn_slice key,
-                  hashlog_place *ret_place) {
-    hashlog_matches matches;
-    hashlog_directory_find(h->directory, hash, &matches);
-    for (size_t i = 0; i < matches.count; i++) {
+static bool find_among(const hashlog *h, const hashlog_matches *matches, uint32_t family_id,
+                       tarn_slice key, hashlog_place *ret_place) {
+    for (size_t i = 0; i < matches->count; i++) {
         kv_log_record record;
         hashlog_entry entry;
-        if (hashlog_read(h, matches.places[i], false, &record, &entry) &&
+        if (hashlog_read(h, matches->places[i], false, &record, &entry) &&
             entry.family_id == family_id && tarn_slice_equal(entry.key, key)) {
-            *ret_place = matches.places[i];
+            *ret_place = matches->places[i];
             return true;
         }
     }
     return false;
+}
+
+bool hashlog_find(const hashlog *h, uint64_t hash, uint32_t family_id, tarn_slice key,
+                  hashlog_place *ret_place) {
+    hashlog_matches matches;
+    hashlog_directory_find(h->directory, hash, &matches);
+    return find_among(h, &matches, family_id, key, ret_place);
 }
 
 static void count_live(const hashlog *h, hashlog_place place, bool is_more) {
@@ -92,23 +97,43 @@ static void count_tombstone(const hashlog *h, hashlog_place place, uint32_t cove
     if (covers > segment->covers) segment->covers = covers;
 }
 
-tarn_status hashlog_apply(hashlog *h, const hashlog_entry *entry, hashlog_place place,
-                          tarn_error *err) {
-    uint64_t hash = hashlog_hash(entry->family_id, entry->key);
-    hashlog_place old;
-    bool is_there = hashlog_find(h, hash, entry->family_id, entry->key, &old);
-    if (is_there) count_live(h, old, false);
+// What the directory says about a key.
+typedef struct known_key {
+    uint64_t hash;
+    bool is_there;
+    bool is_crowded; // it is not there, and as many others as can be have its hash
+    hashlog_place place;
+} known_key;
+
+static known_key look_up(const hashlog *h, const hashlog_entry *entry) {
+    known_key known = {.hash = hashlog_hash(entry->family_id, entry->key)};
+    hashlog_matches matches;
+    hashlog_directory_find(h->directory, known.hash, &matches);
+    known.is_there = find_among(h, &matches, entry->family_id, entry->key, &known.place);
+    known.is_crowded = !known.is_there && matches.count == HASHLOG_MATCHES_MAX;
+    return known;
+}
+
+static tarn_status apply_known(hashlog *h, const hashlog_entry *entry, const known_key *known,
+                               hashlog_place place, tarn_error *err) {
+    if (known->is_there) count_live(h, known->place, false);
     if (entry->is_delete) {
-        if (is_there) hashlog_directory_remove(h->directory, hash, old);
+        if (known->is_there) hashlog_directory_remove(h->directory, known->hash, known->place);
         count_tombstone(h, place, entry->covers);
         return TARN_OK;
     }
     count_live(h, place, true);
-    if (is_there) {
-        hashlog_directory_move(h->directory, hash, old, place);
+    if (known->is_there) {
+        hashlog_directory_move(h->directory, known->hash, known->place, place);
         return TARN_OK;
     }
-    return hashlog_directory_add(h->directory, hash, place, err);
+    return hashlog_directory_add(h->directory, known->hash, place, err);
+}
+
+tarn_status hashlog_apply(hashlog *h, const hashlog_entry *entry, hashlog_place place,
+                          tarn_error *err) {
+    known_key known = look_up(h, entry);
+    return apply_known(h, entry, &known, place, err);
 }
 
 // ---- batches ----
@@ -144,6 +169,7 @@ tarn_status hashlog_reserve(hashlog *h, size_t bytes, uint32_t count, kv_log_spa
 typedef struct plain_batch {
     tarn_slice bytes;
     uint32_t count;
+    known_key single; // of a batch of one change: looked up once
 } plain_batch;
 
 // Takes the next change off, as an entry.
@@ -166,13 +192,9 @@ static tarn_status measure(hashlog *h, const plain_batch *batch, size_t *ret_byt
         hashlog_entry entry = next_entry(&rest);
         bytes += KV_LOG_SIZE(hashlog_entry_len(&entry));
         if (entry.is_delete) continue;
-        uint64_t hash = hashlog_hash(entry.family_id, entry.key);
-        TARN_TRY(hashlog_directory_reserve(h->directory, hash, err));
-        hashlog_matches matches;
-        hashlog_place place;
-        hashlog_directory_find(h->directory, hash, &matches);
-        if (matches.count == HASHLOG_MATCHES_MAX &&
-            !hashlog_find(h, hash, entry.family_id, entry.key, &place)) {
+        known_key known = batch->count == 1 ? batch->single : look_up(h, &entry);
+        TARN_TRY(hashlog_directory_reserve(h->directory, known.hash, err));
+        if (known.is_crowded) {
             return tarn_fail(err, TARN_UNSUPPORTED,
                              "engine hashlog cannot hold the key: %d others have its hash",
                              HASHLOG_MATCHES_MAX);
@@ -183,6 +205,10 @@ static tarn_status measure(hashlog *h, const plain_batch *batch, size_t *ret_byt
 }
 
 static void unreserve(hashlog *h, const plain_batch *batch) {
+    if (batch->count == 1) {
+        hashlog_directory_unreserve(h->directory, batch->single.hash);
+        return;
+    }
     tarn_slice rest = batch->bytes;
     while (rest.len > 0) {
         hashlog_entry entry = next_entry(&rest);
@@ -193,16 +219,12 @@ static void unreserve(hashlog *h, const plain_batch *batch) {
 
 // A delete hides what lies in the segment that the directory names, and before; or, when an earlier
 // change of the batch may have put the key, in this one.
-static uint32_t delete_covers(const hashlog *h, const plain_batch *batch,
-                              const hashlog_entry *entry, const kv_log_space *space) {
-    hashlog_place place;
-    uint64_t hash = hashlog_hash(entry->family_id, entry->key);
-    bool is_known =
-        batch->count == 1 && hashlog_find(h, hash, entry->family_id, entry->key, &place);
-    return is_known ? place.segment : (uint32_t)space->segment_number;
+static uint32_t delete_covers(const plain_batch *batch, const kv_log_space *space) {
+    bool is_known = batch->count == 1 && batch->single.is_there;
+    return is_known ? batch->single.place.segment : (uint32_t)space->segment_number;
 }
 
-static void fill_space(const hashlog *h, const plain_batch *batch, kv_log_space *space) {
+static void fill_space(const plain_batch *batch, kv_log_space *space) {
     tarn_slice rest = batch->bytes;
     for (uint32_t i = 0; i < batch->count; i++) {
         hashlog_entry entry = next_entry(&rest);
@@ -211,7 +233,7 @@ static void fill_space(const hashlog *h, const plain_batch *batch, kv_log_space 
         if (i + 1 < batch->count) type |= HASHLOG_MORE;
         if (entry.is_delete) {
             type |= HASHLOG_DELETE;
-            entry.covers = delete_covers(h, batch, &entry, space);
+            entry.covers = delete_covers(batch, space);
         }
         uint8_t *body = kv_log_begin(space, (uint8_t)type, 1, hashlog_entry_len(&entry));
         hashlog_entry_encode(body, &entry);
@@ -228,10 +250,11 @@ static tarn_status apply_space(hashlog *h, const plain_batch *batch, const kv_lo
     while (rest.len > 0 && status == TARN_OK) {
         hashlog_entry entry = next_entry(&rest);
         size_t size = KV_LOG_SIZE(hashlog_entry_len(&entry));
-        if (entry.is_delete) entry.covers = delete_covers(h, batch, &entry, space);
+        if (entry.is_delete) entry.covers = delete_covers(batch, space);
         hashlog_place place = {(uint32_t)space->segment_number, (uint32_t)(offset / 8),
                                (uint32_t)(size / 8)};
-        status = hashlog_apply(h, &entry, place, err);
+        known_key known = batch->count == 1 ? batch->single : look_up(h, &entry);
+        status = apply_known(h, &entry, &known, place, err);
         offset += size;
     }
     atomic_fetch_add_explicit(&h->changes, 1, memory_order_acq_rel);
@@ -239,26 +262,23 @@ static tarn_status apply_space(hashlog *h, const plain_batch *batch, const kv_lo
     return status;
 }
 
-// A delete of a key that is not there needs no record.
-static bool is_idle(const hashlog *h, const plain_batch *batch) {
-    if (batch->count != 1) return batch->count == 0;
-    tarn_slice rest = batch->bytes;
-    hashlog_entry entry = next_entry(&rest);
-    hashlog_place place;
-    uint64_t hash = hashlog_hash(entry.family_id, entry.key);
-    return entry.is_delete && !hashlog_find(h, hash, entry.family_id, entry.key, &place);
-}
-
-static tarn_status write_plain(hashlog *h, const plain_batch *batch, uint64_t *ret_position,
+static tarn_status write_plain(hashlog *h, plain_batch *batch, uint64_t *ret_position,
                                tarn_error *err) {
     if (h->has_failed) return hashlog_fail_for_good(err);
-    if (is_idle(h, batch)) return TARN_OK;
+    if (batch->count == 0) return TARN_OK;
+    if (batch->count == 1) {
+        tarn_slice rest = batch->bytes;
+        hashlog_entry entry = next_entry(&rest);
+        batch->single = look_up(h, &entry);
+        // A delete of a key that is not there needs no record.
+        if (entry.is_delete && !batch->single.is_there) return TARN_OK;
+    }
     size_t bytes = 0;
     kv_log_space space;
     tarn_status status = measure(h, batch, &bytes, err);
     if (status == TARN_OK) status = hashlog_reserve(h, bytes, batch->count, &space, err);
     if (status == TARN_OK) {
-        fill_space(h, batch, &space);
+        fill_space(batch, &space);
         kv_log_publish(h->log, &space);
         *ret_position = space.end;
         status = apply_space(h, batch, &space, err);
@@ -328,13 +348,13 @@ static tarn_status fold_batch(hashlog *h, const tarn_kv_batch *batch, tarn_kv_ba
 static tarn_status write_locked(hashlog *h, const tarn_kv_batch *batch, uint64_t *ret_position,
                                 tarn_error *err) {
     if (!batch->has_merges) {
-        plain_batch plain = {tarn_buffer_slice(&batch->bytes), batch->count};
+        plain_batch plain = {.bytes = tarn_buffer_slice(&batch->bytes), .count = batch->count};
         return write_plain(h, &plain, ret_position, err);
     }
     tarn_kv_batch folded = {.alloc = h->alloc, .bytes.alloc = h->alloc};
     tarn_status status = fold_batch(h, batch, &folded, err);
     if (status == TARN_OK) {
-        plain_batch plain = {tarn_buffer_slice(&folded.bytes), folded.count};
+        plain_batch plain = {.bytes = tarn_buffer_slice(&folded.bytes), .count = folded.count};
         status = write_plain(h, &plain, ret_position, err);
     }
     tarn_buffer_free(&folded.bytes);
