@@ -78,24 +78,28 @@ static bool files_meet(const lsm_file *a, const lsm_file *b, lsm_order order) {
            !lsm_file_is_before(b, order, a->summary->smallest);
 }
 
-static bool meets_any(const pick *p, const lsm_file *file, lsm_order order) {
-    for (size_t i = 0; i < p->count; i++) {
-        if (files_meet(p->inputs[i], file, order)) return true;
+// Whether the file lies, in part, between the inputs' smallest and largest keys: then the outputs,
+// which may span all of that, would overlap it.
+static bool meets_hull(const pick *p, size_t upper, const lsm_file *file, lsm_order order) {
+    bool begins_before_end = false;
+    bool ends_behind_begin = false;
+    for (size_t i = 0; i < upper; i++) {
+        const lsm_file *input = p->inputs[i];
+        begins_before_end |= !lsm_file_is_before(input, order, file->summary->smallest);
+        ends_behind_begin |= !lsm_file_is_before(file, order, input->summary->smallest);
     }
-    return false;
+    return begins_before_end && ends_behind_begin;
 }
 
-// The files of the next level that the inputs meet.
+// The files of the next level that the outputs could overlap.
 static void add_lower(pick *p, const lsm_version *version, lsm_order order) {
-    size_t upper = p->count;
     const lsm_level *level = &version->levels[p->to_level];
-    pick only_upper = *p;
+    p->upper_count = p->count;
     for (size_t i = 0; i < level->count; i++) {
-        if (meets_any(&only_upper, level->files[i], order)) {
+        if (meets_hull(p, p->upper_count, level->files[i], order)) {
             add_input(p, level->files[i], p->to_level);
         }
     }
-    p->upper_count = upper;
 }
 
 static tarn_status new_pick(const lsm_version *version, tarn_arena *arena, pick *ret_pick,
@@ -226,9 +230,17 @@ static void count_compaction(lsm_family *family, const pick *p) {
 
 static tarn_status run_pick(lsm_family *family, const lsm_version *version, const pick *p,
                             tarn_arena *arena, tarn_error *err) {
+    lsm_change change = {
+        .family = family,
+        .dropped = p->inputs,
+        .dropped_levels = p->input_levels,
+        .dropped_count = p->count,
+        .added = p->inputs,
+        .added_count = p->count,
+        .level = p->to_level,
+    };
     if (p->is_move) {
-        TARN_TRY(lsm_apply(family, p->inputs, p->input_levels, p->count, p->inputs, p->count,
-                           p->to_level, NULL, err));
+        TARN_TRY(lsm_apply(&change, err));
         count_compaction(family, p);
         return TARN_OK;
     }
@@ -241,8 +253,9 @@ static tarn_status run_pick(lsm_family *family, const lsm_version *version, cons
         .arena = arena,
     };
     TARN_TRY(merge_inputs(p, &build, err));
-    tarn_status status = lsm_apply(family, p->inputs, p->input_levels, p->count, build.outputs,
-                                   build.output_count, p->to_level, NULL, err);
+    change.added = build.outputs;
+    change.added_count = build.output_count;
+    tarn_status status = lsm_apply(&change, err);
     lsm_release_outputs(&build, status);
     if (status == TARN_OK) count_compaction(family, p);
     return status;
@@ -301,36 +314,67 @@ tarn_status lsm_compact_one(lsm_family *family, bool *ret_did_work, tarn_error *
 
 // ---- by request ----
 
-// Moves what overlaps the range one level down, or rewrites it in the last level.
-static tarn_status compact_level(lsm_family *family, const lsm_version *version, size_t level,
-                                 size_t to_level, tarn_slice begin, tarn_slice end, uint64_t new_id,
-                                 tarn_error *err) {
+typedef struct request {
+    tarn_slice begin; // inclusive; empty: open
+    tarn_slice end;
+    uint64_t new_id; // tables from here on were written for it
+} request;
+
+static void add_requested(pick *p, const lsm_level *level, lsm_order order, const request *asked) {
+    for (size_t i = 0; i < level->count; i++) {
+        lsm_file *file = level->files[i];
+        if (p->level == 0 || lsm_file_overlaps(file, order, asked->begin, asked->end)) {
+            add_input(p, file, p->level);
+        }
+    }
+}
+
+// Moves what overlaps the range one level down.
+static tarn_status push_down(lsm_family *family, const lsm_version *version, size_t level,
+                             size_t to_level, const request *asked, tarn_error *err) {
     tarn_arena arena;
     pick p;
     tarn_arena_init(&arena, family->engine->alloc, SIZE_MAX);
     tarn_status status = new_pick(version, &arena, &p, err);
-    const lsm_level *files = &version->levels[level];
-    for (size_t i = 0; status == TARN_OK && i < files->count; i++) {
-        lsm_file *file = files->files[i];
-        // In the last level, what this request has written already is as it should be.
-        if (level == to_level && file->id >= new_id) continue;
-        if (level == 0 || lsm_file_overlaps(file, family->order, begin, end)) {
-            add_input(&p, file, level);
-        }
-    }
-    if (status == TARN_OK && p.count > 0) {
+    if (status == TARN_OK) {
         p.level = level;
         p.to_level = to_level;
-        p.upper_count = p.count;
-        if (level != to_level) add_lower(&p, version, family->order);
-        status = run_pick(family, version, &p, &arena, err);
+        add_requested(&p, &version->levels[level], family->order, asked);
+        if (p.count > 0) {
+            add_lower(&p, version, family->order);
+            status = run_pick(family, version, &p, &arena, err);
+        }
     }
     tarn_arena_reset(&arena);
     return status;
 }
 
-static tarn_status compact_step(lsm_family *family, size_t level, tarn_slice begin, tarn_slice end,
-                                uint64_t new_id, bool *ret_is_last, tarn_error *err) {
+// Rewrites the tables of the last level, each for itself; not those that were just written.
+static tarn_status rewrite(lsm_family *family, const lsm_version *version, size_t level,
+                           const request *asked, tarn_error *err) {
+    const lsm_level *files = &version->levels[level];
+    tarn_status status = TARN_OK;
+    for (size_t i = 0; i < files->count && status == TARN_OK; i++) {
+        lsm_file *file = files->files[i];
+        if (file->id >= asked->new_id) continue;
+        if (!lsm_file_overlaps(file, family->order, asked->begin, asked->end)) continue;
+        tarn_arena arena;
+        pick p;
+        tarn_arena_init(&arena, family->engine->alloc, SIZE_MAX);
+        status = new_pick(version, &arena, &p, err);
+        if (status == TARN_OK) {
+            p.level = p.to_level = level;
+            add_input(&p, file, level);
+            p.upper_count = 1;
+            status = run_pick(family, version, &p, &arena, err);
+        }
+        tarn_arena_reset(&arena);
+    }
+    return status;
+}
+
+static tarn_status compact_step(lsm_family *family, size_t level, const request *asked,
+                                bool *ret_is_last, tarn_error *err) {
     *ret_is_last = true;
     lsm_view *view = begin_compaction(family, true);
     if (view == NULL) return TARN_OK;
@@ -345,17 +389,20 @@ static tarn_status compact_step(lsm_family *family, size_t level, tarn_slice beg
         if (version->levels[i].count > 0) to_level = i;
     }
     *ret_is_last = level >= last;
-    tarn_status status = compact_level(family, version, level, to_level, begin, end, new_id, err);
+    tarn_status status = level == to_level
+                             ? rewrite(family, version, level, asked, err)
+                             : push_down(family, version, level, to_level, asked, err);
     end_compaction(family, view);
     return status;
 }
 
 tarn_status lsm_compact_range(lsm_family *family, tarn_slice begin, tarn_slice end,
                               tarn_error *err) {
-    uint64_t new_id = atomic_load_explicit(&family->engine->next_file_id, memory_order_relaxed);
+    const request asked = {
+        begin, end, atomic_load_explicit(&family->engine->next_file_id, memory_order_relaxed)};
     for (size_t level = 0; level < LSM_LEVELS; level++) {
         bool is_last;
-        TARN_TRY(compact_step(family, level, begin, end, new_id, &is_last, err));
+        TARN_TRY(compact_step(family, level, &asked, &is_last, err));
         if (is_last) break;
     }
     return TARN_OK;

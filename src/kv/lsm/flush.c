@@ -98,18 +98,7 @@ tarn_status lsm_describe(lsm *engine, tarn_arena *arena, lsm_edit *ret_state, ta
     return TARN_OK;
 }
 
-typedef struct change {
-    lsm_family *family;
-    lsm_file *const *dropped;
-    const size_t *dropped_levels;
-    size_t dropped_count;
-    lsm_file *const *added;
-    size_t added_count;
-    size_t level;
-    lsm_memtable *flushed;
-} change;
-
-static tarn_status write_edit(const change *c, uint64_t needed, tarn_error *err) {
+static tarn_status write_edit(const lsm_change *c, uint64_t needed, tarn_error *err) {
     lsm *engine = c->family->engine;
     tarn_arena arena;
     tarn_arena_init(&arena, engine->alloc, SIZE_MAX);
@@ -148,7 +137,7 @@ out:
 }
 
 // Shows the change. Under state.
-static void show(const change *c, lsm_view *view) {
+static void show(const lsm_change *c, lsm_view *view) {
     lsm_family *family = c->family;
     bool is_move = c->dropped_count > 0 && c->dropped == c->added;
     for (size_t i = 0; !is_move && i < c->added_count; i++) {
@@ -164,7 +153,7 @@ static void show(const change *c, lsm_view *view) {
     tarn_cond_broadcast(family->engine->changed);
 }
 
-static tarn_status apply(const change *c, uint64_t *ret_needed, tarn_error *err) {
+static tarn_status apply(const lsm_change *c, uint64_t *ret_needed, tarn_error *err) {
     lsm_family *family = c->family;
     lsm *engine = family->engine;
     TARN_TRY(lsm_check_failed(engine, err));
@@ -178,6 +167,8 @@ static tarn_status apply(const change *c, uint64_t *ret_needed, tarn_error *err)
     tarn_status status =
         lsm_version_change(now->version, family->order, c->dropped, c->dropped_count, c->added,
                            c->added_count, c->level, &version, err);
+    // Tables of a level that overlap would show deleted entries: never let that reach the manifest.
+    if (status == TARN_OK) tarn_assert(lsm_version_check(version, family->order, NULL) == TARN_OK);
     *ret_needed = needed_log(engine, family, c->flushed);
     tarn_mutex_unlock(engine->state);
     if (status == TARN_OK) status = write_edit(c, *ret_needed, err);
@@ -197,18 +188,15 @@ static tarn_status apply(const change *c, uint64_t *ret_needed, tarn_error *err)
     return status;
 }
 
-tarn_status lsm_apply(lsm_family *family, lsm_file *const *dropped, const size_t *dropped_levels,
-                      size_t dropped_count, lsm_file *const *added, size_t added_count,
-                      size_t level, lsm_memtable *flushed, tarn_error *err) {
-    lsm *engine = family->engine;
-    change c = {family, dropped, dropped_levels, dropped_count, added, added_count, level, flushed};
+tarn_status lsm_apply(const lsm_change *change, tarn_error *err) {
+    lsm *engine = change->family->engine;
     uint64_t needed = 0;
     tarn_mutex_lock(engine->edit_lock);
-    tarn_status status = apply(&c, &needed, err);
+    tarn_status status = apply(change, &needed, err);
     tarn_mutex_unlock(engine->edit_lock);
     kv_epoch_collect(engine->epoch);
     // During replay there is no log to release yet.
-    if (status == TARN_OK && flushed != NULL && engine->log != NULL) {
+    if (status == TARN_OK && change->flushed != NULL && engine->log != NULL) {
         status = kv_log_release(engine->log, needed, err);
     }
     return status;
@@ -270,8 +258,11 @@ static tarn_status flush_oldest(lsm_family *family, lsm_view *view, tarn_error *
     // A table must not be more durable than what was written before it to other families.
     if (status == TARN_OK && engine->log != NULL) status = kv_log_sync(engine->log, err);
     if (status == TARN_OK) {
-        status =
-            lsm_apply(family, NULL, NULL, 0, build.outputs, build.output_count, 0, memtable, err);
+        const lsm_change change = {.family = family,
+                                   .added = build.outputs,
+                                   .added_count = build.output_count,
+                                   .flushed = memtable};
+        status = lsm_apply(&change, err);
     }
     lsm_release_outputs(&build, status);
     tarn_arena_reset(&arena);

@@ -327,12 +327,19 @@ TARN_MUST_USE tarn_status lsm_compact_one(lsm_family *family, bool *ret_did_work
 TARN_MUST_USE tarn_status lsm_compact_range(lsm_family *family, tarn_slice begin, tarn_slice end,
                                             tarn_error *err);
 double lsm_level_score(const lsm_family *family, const lsm_version *version, size_t level);
-// Applies an edit and shows its outcome: removes `dropped`, adds `added` to `level`, takes
-// `flushed` (may be NULL) out of the memtables.
-TARN_MUST_USE tarn_status lsm_apply(lsm_family *family, lsm_file *const *dropped,
-                                    const size_t *dropped_levels, size_t dropped_count,
-                                    lsm_file *const *added, size_t added_count, size_t level,
-                                    lsm_memtable *flushed, tarn_error *err);
+// An edit of one family. `added` == `dropped`: the tables move to `level`.
+typedef struct lsm_change {
+    lsm_family *family;
+    lsm_file *const *dropped;
+    const size_t *dropped_levels;
+    size_t dropped_count;
+    lsm_file *const *added;
+    size_t added_count;
+    size_t level;          // of what is added
+    lsm_memtable *flushed; // is in `added` now; NULL: none
+} lsm_change;
+// Makes the edit durable and shows its outcome.
+TARN_MUST_USE tarn_status lsm_apply(const lsm_change *change, tarn_error *err);
 // The state of all families, as the manifest has to say it. Under edit_lock.
 TARN_MUST_USE tarn_status lsm_describe(lsm *engine, tarn_arena *arena, lsm_edit *ret_state,
                                        tarn_error *err);
