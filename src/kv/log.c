@@ -108,6 +108,7 @@ static tarn_status prepare_segment(kv_log *log, kv_log_segment **segment, kv_log
     } else if (*segment == NULL) {
         TARN_TRY(log_segment_new(log, number, segment, err));
     }
+    tarn_assert(*segment != NULL);
     return map_segment(log, *segment, len, err);
 }
 

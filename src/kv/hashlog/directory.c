@@ -107,6 +107,15 @@ static tarn_status new_table(hashlog_directory *directory, size_t count, table *
     return TARN_OK;
 }
 
+// The context has no room for a const.
+static void *context_of(const tarn_alloc *alloc) {
+    union {
+        const tarn_alloc *alloc;
+        void *context;
+    } cast = {.alloc = alloc};
+    return cast.context;
+}
+
 static void free_table(void *context, kv_retired *retired) {
     const tarn_alloc *alloc = context;
     table *t = (table *)retired;
@@ -117,7 +126,7 @@ static void free_table(void *context, kv_retired *retired) {
 static void retire_table(hashlog_directory *directory, table *t) {
     if (t == NULL) return;
     atomic_fetch_sub_explicit(&directory->bytes, table_bytes(t->slot_count), memory_order_relaxed);
-    kv_epoch_retire(directory->epoch, &t->retired, free_table, (void *)(uintptr_t)directory->alloc);
+    kv_epoch_retire(directory->epoch, &t->retired, free_table, context_of(directory->alloc));
     kv_epoch_advance(directory->epoch);
     kv_epoch_collect(directory->epoch);
 }
@@ -137,7 +146,7 @@ void hashlog_directory_free(hashlog_directory *directory) {
     if (directory == NULL) return;
     for (size_t i = 0; i < HASHLOG_TABLES; i++) {
         table *t = table_of(&directory->heads[i]);
-        if (t != NULL) free_table((void *)(uintptr_t)directory->alloc, &t->retired);
+        if (t != NULL) free_table(context_of(directory->alloc), &t->retired);
     }
     tarn_alloc_free(directory->alloc, directory, 1);
 }

@@ -65,6 +65,7 @@ static find_result look(const hashlog *h, const hashlog_matches *matches, uint32
     return MISSING;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters are those of kv_engine_ops
 tarn_status hashlog_get(kv_engine *engine, const tarn_kv_family *family,
                         const tarn_kv_snapshot *snapshot, tarn_slice key, tarn_kv_visitor *visit,
                         void *context, bool *ret_found, tarn_error *err) {
@@ -118,61 +119,67 @@ static void find_group(const hashlog *h, uint32_t family_id, const tarn_slice *k
     }
 }
 
-static tarn_status answer(const hashlog *h, const tarn_kv_family *family, tarn_slice key,
-                          const hashlog_matches *matches, tarn_arena *arena,
-                          tarn_kv_answer *ret_answer, bool *ret_moved, tarn_error *err) {
+typedef struct request {
+    const hashlog *h;
+    const tarn_kv_family *family;
+    const tarn_slice *keys;
+    size_t count;
+    tarn_arena *arena;
+    tarn_kv_answer *answers;
+    bool has_moved; // a segment was dropped in between: once more
+} request;
+
+static tarn_status answer(request *r, size_t i, const hashlog_matches *matches, tarn_error *err) {
     hashlog_entry entry;
     hashlog_place place;
-    find_result result = look(h, matches, family->id, key, &place, &entry);
-    ret_answer->found = result == FOUND;
-    ret_answer->value = (tarn_slice){0};
-    if (result == DAMAGED) return hashlog_fail_place(h, place, err);
-    if (result == MOVED) *ret_moved = true;
-    if (result != FOUND || tarn_arena_copy(arena, entry.value, &ret_answer->value)) return TARN_OK;
+    tarn_kv_answer *out = &r->answers[i];
+    find_result result = look(r->h, matches, r->family->id, r->keys[i], &place, &entry);
+    *out = (tarn_kv_answer){.found = result == FOUND};
+    if (result == DAMAGED) return hashlog_fail_place(r->h, place, err);
+    if (result == MOVED) r->has_moved = true;
+    if (result != FOUND || tarn_arena_copy(r->arena, entry.value, &out->value)) return TARN_OK;
     return tarn_fail(err, TARN_NO_MEMORY, "no memory for a value of %zu bytes", entry.value.len);
 }
 
-static tarn_status answer_all(const hashlog *h, const tarn_kv_family *family,
-                              const tarn_slice *keys, size_t count, tarn_arena *arena,
-                              tarn_kv_answer *answers, bool *ret_moved, tarn_error *err) {
+static tarn_status answer_all(request *r, tarn_error *err) {
     group_lookup lookup;
-    for (size_t begin = 0; begin < count; begin += GROUP) {
-        size_t in_group = count - begin < GROUP ? count - begin : GROUP;
-        find_group(h, family->id, keys + begin, in_group, &lookup);
+    r->has_moved = false;
+    for (size_t begin = 0; begin < r->count; begin += GROUP) {
+        size_t in_group = r->count - begin < GROUP ? r->count - begin : GROUP;
+        find_group(r->h, r->family->id, r->keys + begin, in_group, &lookup);
         for (size_t i = 0; i < in_group; i++) {
-            TARN_TRY(answer(h, family, keys[begin + i], &lookup.matches[i], arena,
-                            &answers[begin + i], ret_moved, err));
+            TARN_TRY(answer(r, begin + i, &lookup.matches[i], err));
         }
     }
     return TARN_OK;
 }
 
 // All of one moment: between two batches.
+// NOLINTNEXTLINE(readability-function-size): the parameters are those of kv_engine_ops
 tarn_status hashlog_multi_get(kv_engine *engine, const tarn_kv_family *family,
                               const tarn_kv_snapshot *snapshot, const tarn_slice *keys,
                               size_t count, tarn_arena *arena, tarn_kv_answer *answers,
                               tarn_error *err) {
     hashlog *h = hashlog_of(engine);
     tarn_assert(snapshot == NULL); // there are none
+    request r = {h, family, keys, count, arena, answers, false};
     tarn_status status = TARN_OK;
     bool is_done = false;
     kv_guard guard = kv_epoch_enter(h->epoch);
     for (int i = 0; i < TRIES && !is_done && status == TARN_OK; i++) {
         uint64_t before = atomic_load_explicit(&h->changes, memory_order_acquire);
         if (before % 2 != 0) continue;
-        bool has_moved = false;
-        status = answer_all(h, family, keys, count, arena, answers, &has_moved, err);
+        status = answer_all(&r, err);
         atomic_thread_fence(memory_order_acquire);
         uint64_t after = atomic_load_explicit(&h->changes, memory_order_relaxed);
-        is_done = after == before && !has_moved;
+        is_done = after == before && !r.has_moved;
     }
     if (!is_done && status == TARN_OK) {
         // Writers are faster: for once they wait.
-        bool has_moved = false;
         tarn_mutex_lock(h->write_lock);
-        status = answer_all(h, family, keys, count, arena, answers, &has_moved, err);
+        status = answer_all(&r, err);
         tarn_mutex_unlock(h->write_lock);
-        tarn_assert(!has_moved);
+        tarn_assert(!r.has_moved);
     }
     kv_epoch_leave(guard);
     return status;
