@@ -394,6 +394,44 @@ TEST(damage_in_what_was_not_synced_is_a_torn_tail) {
     }
 }
 
+TEST(a_torn_tail_stays_an_end_when_its_successor_is_dropped) {
+    replayed seen;
+    kv_log_options options = {.may_lack_segments = true, .without_recycling = true};
+    assert_int_equal(open_damaged(state, 8, TARN_KV_SYNC_NEVER, 9, &options, &seen), TARN_OK);
+    assert_int_equal(seen.end, 9);
+    kv_log *log = NULL;
+    assert_int_equal(open_with(&options, tarn_sim_os(*state), &seen, &log), TARN_OK);
+    append_many(log, 60, TARN_KV_SYNC_ALWAYS);
+    kv_log_segment_info *infos = NULL;
+    size_t count = 0;
+    assert_int_equal(kv_log_segments(log, &arena, &infos, &count, &err), TARN_OK);
+    size_t torn = 0;
+    while (torn < count && infos[torn].last_sequence != 8) torn++;
+    assert_true(torn + 2 < count);
+    uint64_t end = kv_log_visible(log) + 1;
+    assert_int_equal(kv_log_drop(log, infos[torn + 1].number, &err), TARN_OK);
+    close_log(log);
+    assert_int_equal(open_with(&options, tarn_sim_os(*state), &seen, &log), TARN_OK);
+    assert_int_equal(seen.first, 1);
+    assert_int_equal(seen.end, end);
+    close_log(log);
+}
+
+TEST(opening_again_and_again_leaves_no_files_behind) {
+    tarn_sim *sim = new_sim(state, 9);
+    replayed seen;
+    for (int round = 0; round < 20; round++) {
+        kv_log *log = open_log(tarn_sim_os(sim), &seen);
+        close_log(log);
+        tarn_slice *names = NULL;
+        size_t count = 0;
+        assert_int_equal(
+            tarn_os_list(tarn_sim_os(sim), TARN_LIT("/log"), &arena, &names, &count, &err),
+            TARN_OK);
+        assert_in_range(count, 1, 3);
+    }
+}
+
 TEST(strict_accepts_what_a_kill_leaves) {
     tarn_sim *sim = new_sim(state, 9);
     replayed seen;
@@ -585,6 +623,8 @@ int main(void) {
         LOG_TEST(a_flipped_bit_in_what_was_synced_is_named),
         LOG_TEST(skipping_leaves_out_the_damaged_record_alone),
         LOG_TEST(damage_in_what_was_not_synced_is_a_torn_tail),
+        LOG_TEST(a_torn_tail_stays_an_end_when_its_successor_is_dropped),
+        LOG_TEST(opening_again_and_again_leaves_no_files_behind),
         LOG_TEST(strict_accepts_what_a_kill_leaves),
         LOG_TEST(released_segments_are_used_again_and_never_replay),
         LOG_TEST(any_segment_but_the_last_can_be_dropped_when_that_is_allowed),
