@@ -4,6 +4,7 @@
 // merge was folded, behind it. Backward they stand before all versions of the key that is shown,
 // whose key and value are copies.
 #include "base/alloc.h"
+#include "kv/lsm/filter.h"
 #include "kv/lsm/lsm.h"
 
 typedef struct operand {
@@ -301,7 +302,46 @@ static void add_ranges(lsm_iterator *it, const lsm_ranges *ranges) {
     if (ranges != NULL && ranges->fragment_count > 0) it->ranges[it->range_count++] = ranges;
 }
 
-static tarn_status add_sources(lsm_iterator *it, tarn_error *err) {
+// Whether the table's filter says that no key has the prefix.
+static tarn_status lacks_prefix(const lsm_file *file, tarn_slice prefix, bool *ret_lacks,
+                                tarn_error *err) {
+    lsm_filter_answer answer = LSM_FILTER_NONE;
+    size_t len = lsm_table_prefix_bytes(file->table);
+    if (len > 0 && prefix.len >= len) {
+        uint64_t hash = lsm_filter_hash(tarn_slice_head(prefix, len));
+        TARN_TRY(lsm_table_filter(file->table, hash, &answer, err));
+    }
+    *ret_lacks = answer == LSM_FILTER_NO;
+    return TARN_OK;
+}
+
+// The same of a level, where only the tables between the bounds count.
+static tarn_status level_lacks_prefix(const lsm_iterator *it, const lsm_level *level,
+                                      tarn_slice prefix, bool *ret_lacks, tarn_error *err) {
+    *ret_lacks = prefix.len > 0 && level->count > 0;
+    size_t at = *ret_lacks ? lsm_level_find(level, it->family->order, prefix) : 0;
+    for (; *ret_lacks && at < level->count; at++) {
+        if (is_beyond_upper(it, level->files[at]->summary->smallest)) break;
+        TARN_TRY(lacks_prefix(level->files[at], prefix, ret_lacks, err));
+    }
+    return TARN_OK;
+}
+
+static tarn_status add_level(lsm_iterator *it, size_t i, tarn_slice prefix, tarn_error *err) {
+    const lsm_level *level = &it->view->version->levels[i];
+    for (size_t k = 0; k < level->count; k++) {
+        bool lacks = i > 0; // below level 0 the tables come as one source
+        if (i == 0) TARN_TRY(lacks_prefix(level->files[k], prefix, &lacks, err));
+        if (!lacks) lsm_merge_add_table(&it->merge, level->files[k]);
+        add_ranges(it, lsm_table_ranges(level->files[k]->table));
+    }
+    bool lacks = true;
+    if (i > 0) TARN_TRY(level_lacks_prefix(it, level, prefix, &lacks, err));
+    if (!lacks) lsm_merge_add_level(&it->merge, level);
+    return TARN_OK;
+}
+
+static tarn_status add_sources(lsm_iterator *it, tarn_slice prefix, tarn_error *err) {
     const lsm_view *view = it->view;
     const lsm_version *version = view->version;
     size_t sources = view->memtable_count + version->levels[0].count + LSM_LEVELS;
@@ -316,14 +356,7 @@ static tarn_status add_sources(lsm_iterator *it, tarn_error *err) {
         lsm_merge_add_memtable(&it->merge, view->memtables[i]);
         add_ranges(it, lsm_memtable_ranges(view->memtables[i]));
     }
-    for (size_t i = 0; i < LSM_LEVELS; i++) {
-        const lsm_level *level = &version->levels[i];
-        for (size_t k = 0; k < level->count; k++) {
-            if (i == 0) lsm_merge_add_table(&it->merge, level->files[k]);
-            add_ranges(it, lsm_table_ranges(level->files[k]->table));
-        }
-        if (i > 0) lsm_merge_add_level(&it->merge, level);
-    }
+    for (size_t i = 0; i < LSM_LEVELS; i++) TARN_TRY(add_level(it, i, prefix, err));
     return TARN_OK;
 }
 
@@ -353,9 +386,9 @@ tarn_status lsm_iterator_new(kv_engine *base, const tarn_kv_iterator_options *op
         buffers[i]->alloc = engine->alloc;
     }
     take_view(it, options->snapshot);
-    tarn_status status = add_sources(it, err);
-    if (status == TARN_OK) status = copy(&it->lower, options->lower, err);
+    tarn_status status = copy(&it->lower, options->lower, err);
     if (status == TARN_OK) status = copy(&it->upper, options->upper, err);
+    if (status == TARN_OK) status = add_sources(it, options->prefix, err);
     if (status != TARN_OK) {
         free_iterator(&it->base);
         return status;

@@ -38,7 +38,6 @@ typedef struct lsm_file {
     const lsm_table_summary *summary; // the table's
     _Atomic uint64_t reference_count;
     atomic_bool is_dropped; // the file is removed with the last reference
-    bool is_busy;           // input of a compaction; guarded by state
 } lsm_file;
 
 // The path of a table, in the arena.

@@ -43,7 +43,10 @@ static tarn_kv_options options_of(void) {
         .engine = TARN_KV_LSM,
         .sync = TARN_KV_SYNC_NEVER,
         .log_limit_bytes = 1 << 20,
-        .family = {.memtable_bytes = 8000, .block_bytes = 256, .merge = &last_wins},
+        .family = {.memtable_bytes = 8000,
+                   .block_bytes = 256,
+                   .merge = &last_wins,
+                   .prefix_bytes = 8},
     };
 }
 
@@ -164,8 +167,14 @@ static void compare_iterator(rig *r, const model *m, const tarn_kv_snapshot *sna
     size_t upper = test_random_below(2) == 0 ? KEYS : lower + test_random_below(KEYS - lower);
     compare_gets(r, m, snapshot);
     tarn_kv_iterator_options options = {.snapshot = snapshot};
-    if (lower > 0) options.lower = key_of(lower, lower_text);
-    if (upper < KEYS) options.upper = key_of(upper, upper_text);
+    if (test_random_below(4) == 0) { // ten keys by their prefix
+        lower -= lower % 10;
+        upper = lower + 10;
+        options.prefix = tarn_slice_head(key_of(lower, lower_text), 8);
+    } else if (lower > 0) {
+        options.lower = key_of(lower, lower_text);
+    }
+    if (options.prefix.len == 0 && upper < KEYS) options.upper = key_of(upper, upper_text);
     tarn_kv_iterator *it = NULL;
     check(tarn_kv_iterator_new(r->kv, &options, &it, &err));
     size_t position = SIZE_MAX;
