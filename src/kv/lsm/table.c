@@ -28,8 +28,8 @@ static void set_bit(_Atomic uint64_t *words, size_t i) {
 }
 
 tarn_status table_read_stored(const lsm_table *table, uint64_t offset, uint64_t len,
-                              _Atomic uint64_t *checked, size_t ordinal, tarn_slice *ret_stored,
-                              tarn_codec *ret_codec, tarn_error *err) {
+                              _Atomic uint64_t *checked, size_t ordinal, table_stored *ret_stored,
+                              tarn_error *err) {
     if (offset > table->bytes.len || len > table->bytes.len - offset ||
         len <= LSM_BLOCK_TRAILER_BYTES) {
         (void)tarn_fail(err, TARN_CORRUPT, "its %llu bytes are not in the file's %zu",
@@ -48,8 +48,10 @@ tarn_status table_read_stored(const lsm_table *table, uint64_t offset, uint64_t 
         }
         if (checked != NULL) set_bit(checked, ordinal);
     }
-    *ret_codec = (tarn_codec)data[len - LSM_BLOCK_TRAILER_BYTES];
-    *ret_stored = (tarn_slice){data, (size_t)len - LSM_BLOCK_TRAILER_BYTES};
+    *ret_stored = (table_stored){
+        .bytes = {data, (size_t)len - LSM_BLOCK_TRAILER_BYTES},
+        .codec = (tarn_codec)data[len - LSM_BLOCK_TRAILER_BYTES],
+    };
     return TARN_OK;
 }
 
@@ -57,11 +59,14 @@ tarn_status table_read_stored(const lsm_table *table, uint64_t offset, uint64_t 
 static tarn_status read_plain(const lsm_table *table, const uint8_t *handle,
                               tarn_slice *ret_payload, tarn_error *err) {
     uint64_t offset = tarn_load_u64(handle);
-    tarn_codec codec = TARN_CODEC_NONE;
-    TARN_TRY(table_read_stored(table, offset, tarn_load_u32(handle + 8), NULL, 0, ret_payload,
-                               &codec, err));
-    if (codec == TARN_CODEC_NONE) return TARN_OK;
-    (void)tarn_fail(err, TARN_CORRUPT, "it has codec %u, where none is allowed", (unsigned)codec);
+    table_stored stored;
+    TARN_TRY(table_read_stored(table, offset, tarn_load_u32(handle + 8), NULL, 0, &stored, err));
+    if (stored.codec == TARN_CODEC_NONE) {
+        *ret_payload = stored.bytes;
+        return TARN_OK;
+    }
+    (void)tarn_fail(err, TARN_CORRUPT, "it has codec %u, where none is allowed",
+                    (unsigned)stored.codec);
     return fail_block(table, offset, err);
 }
 
@@ -95,10 +100,10 @@ tarn_status table_read_data(lsm_table *table, uint64_t offset, uint64_t len, siz
                         (unsigned long long)table->summary.data_block_count);
         return fail_block(table, offset, err);
     }
-    tarn_slice payload;
-    tarn_codec codec;
-    TARN_TRY(table_read_stored(table, offset, len, table->checked_blocks, ordinal, &payload, &codec,
-                               err));
+    table_stored stored;
+    TARN_TRY(table_read_stored(table, offset, len, table->checked_blocks, ordinal, &stored, err));
+    tarn_slice payload = stored.bytes;
+    tarn_codec codec = stored.codec;
     lsm_cache_entry *pinned = NULL;
     tarn_status status = TARN_OK;
     if (codec != TARN_CODEC_NONE) {
@@ -121,12 +126,11 @@ tarn_status table_read_partition(lsm_table *table, uint32_t i, lsm_index *ret_in
     uint64_t offset;
     uint64_t len;
     lsm_index_block(&table->top, i, &offset, &len);
-    tarn_slice payload;
-    tarn_codec codec;
+    table_stored stored;
     bool was_checked = has_bit(table->checked_partitions, i);
     TARN_TRY(table_read_stored(table, offset, len, was_checked ? table->checked_partitions : NULL,
-                               i, &payload, &codec, err));
-    tarn_status status = lsm_index_open(payload, table->order, was_checked, ret_index, err);
+                               i, &stored, err));
+    tarn_status status = lsm_index_open(stored.bytes, table->order, was_checked, ret_index, err);
     if (status != TARN_OK) return table_fail_at(table, offset, status, err);
     if (!was_checked) set_bit(table->checked_partitions, i);
     return TARN_OK;

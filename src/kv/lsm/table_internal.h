@@ -29,12 +29,16 @@ struct lsm_table {
     uint8_t name_text[64];
 };
 
-// The bytes of a block and its codec. Checks the checksum, unless bit `ordinal` of `checked` says
-// that it was; then sets it. `checked` may be NULL.
+typedef struct table_stored {
+    tarn_slice bytes; // without the trailer
+    tarn_codec codec;
+} table_stored;
+
+// A block as it is stored. Checks the checksum, unless bit `ordinal` of `checked` says that it was;
+// then sets it. `checked` may be NULL.
 TARN_MUST_USE tarn_status table_read_stored(const lsm_table *table, uint64_t offset, uint64_t len,
                                             _Atomic uint64_t *checked, size_t ordinal,
-                                            tarn_slice *ret_stored, tarn_codec *ret_codec,
-                                            tarn_error *err);
+                                            table_stored *ret_stored, tarn_error *err);
 // The data block with that number; *ret_pinned (may be NULL) is to be released.
 TARN_MUST_USE tarn_status table_read_data(lsm_table *table, uint64_t offset, uint64_t len,
                                           size_t ordinal, lsm_block *ret_block,
