@@ -355,7 +355,7 @@ TARN_MUST_USE tarn_status lsm_make_room(lsm *engine, tarn_error *err);
 
 tarn_status lsm_write(kv_engine *base, const tarn_kv_batch *batch, tarn_kv_sync sync,
                       tarn_error *err);
-tarn_status lsm_get(kv_engine *base, const tarn_kv_family *family, const tarn_kv_snapshot *snapshot,
+tarn_status lsm_get(kv_engine *base, const tarn_kv_family *front, const tarn_kv_snapshot *snapshot,
                     tarn_slice key, tarn_kv_visitor *visit, void *context, bool *ret_found,
                     tarn_error *err);
 tarn_status lsm_iterator_new(kv_engine *base, const tarn_kv_iterator_options *options,

@@ -195,8 +195,9 @@ static tarn_status apply(lsm_edit *state, const lsm_edit *edit, tarn_error *err)
         }
         state->added[at] = state->added[--state->added_count];
     }
-    for (size_t i = 0; i < edit->added_count; i++)
+    for (size_t i = 0; i < edit->added_count; i++) {
         state->added[state->added_count++] = edit->added[i];
+    }
     for (size_t i = 0; i < edit->dropped_count; i++) drop_family(state, edit->dropped_families[i]);
     return TARN_OK;
 }
