@@ -153,7 +153,7 @@ TARN_MUST_USE tarn_status btree_multi_get(kv_engine *engine, const tarn_kv_famil
                                           tarn_error *err);
 TARN_MUST_USE tarn_status btree_snapshot_new(kv_engine *engine, tarn_kv_snapshot **ret_snapshot,
                                              tarn_error *err);
-void btree_snapshot_free(kv_engine *engine, tarn_kv_snapshot *snapshot);
+void btree_snapshot_free(kv_engine *base, tarn_kv_snapshot *snapshot);
 TARN_MUST_USE tarn_status btree_iterator_new(kv_engine *engine,
                                              const tarn_kv_iterator_options *options,
                                              tarn_kv_iterator **ret_iterator, tarn_error *err);
@@ -169,7 +169,7 @@ TARN_MUST_USE tarn_status btree_verify(kv_engine *engine, tarn_error *err);
 TARN_MUST_USE tarn_status btree_approximate_bytes(kv_engine *engine, const tarn_kv_family *family,
                                                   tarn_slice begin, tarn_slice end,
                                                   uint64_t *ret_bytes, tarn_error *err);
-void btree_stats(kv_engine *engine, tarn_kv_statistics *stats);
+void btree_stats(kv_engine *base, tarn_kv_statistics *stats);
 TARN_MUST_USE tarn_status btree_copy(kv_engine *engine, tarn_slice directory, tarn_error *err);
 
 // Joins directory and name in the arena.

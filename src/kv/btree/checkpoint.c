@@ -182,10 +182,10 @@ static tarn_status store_meta(btree_engine *engine, tarn_map *map, const btree_m
 static void switch_page(btree_engine *engine, report *r, uint32_t page) {
     btree_pages *pages = &engine->pages;
     btree_place *place = btree_pages_place(pages, page);
-    const uint8_t *frame = atomic_load_explicit(place, memory_order_relaxed);
+    uint8_t *frame = atomic_load_explicit(place, memory_order_relaxed);
     uint32_t count = tarn_load_u32(frame + BTREE_AT_RUN_PAGES);
     btree_queue_push(&pages->waiting_readers,
-                     (btree_retired){.frame = (uint8_t *)(uintptr_t)frame,
+                     (btree_retired){.frame = frame,
                                      .count = count,
                                      .made = btree_page_version(frame),
                                      .freed = kv_epoch_now(engine->epoch) + 1});

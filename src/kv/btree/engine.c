@@ -277,9 +277,9 @@ static tarn_status recover(btree_engine *engine, tarn_error *err) {
 
 // So that who writes does not make the file shorter. Best effort: the directory may be read-only.
 static void lock_as_reader(btree_engine *engine) {
-    for (char digit = '0'; digit < '8'; digit++) {
+    for (int i = 0; i < 8; i++) {
         char name[] = "READER-0";
-        name[sizeof name - 2] = digit;
+        name[sizeof name - 2] = (char)('0' + i);
         tarn_slice path = {NULL, 0};
         if (btree_path_of(&engine->arena, engine->directory, name, &path, NULL) != TARN_OK) return;
         tarn_slice owner = TARN_LIT("reading");

@@ -44,9 +44,7 @@ static void free_frame(btree_pages *pages, uint8_t *frame, uint32_t count) {
 static uint8_t *frame_of(const btree_pages *pages, uint32_t page) {
     if (!tarn_bitmap_get(pages->has_frame, page)) return NULL;
     // Relaxed: only the writer sets places.
-    const uint8_t *bytes =
-        atomic_load_explicit(btree_pages_place(pages, page), memory_order_relaxed);
-    return (uint8_t *)(uintptr_t)bytes; // a frame: memory of ours
+    return atomic_load_explicit(btree_pages_place(pages, page), memory_order_relaxed);
 }
 
 static void set_clean(btree_pages *pages, uint32_t page, uint32_t count) {
@@ -205,6 +203,7 @@ tarn_status btree_pages_alloc(btree_pages *pages, uint32_t count, uint32_t *ret_
     if (count == 1 && recycled->count > 0 && recycled->entries[recycled->count - 1].count == 1) {
         *ret_page = recycled->entries[--recycled->count].page;
         *ret_bytes = frame_of(pages, *ret_page);
+        tarn_assert(*ret_bytes != NULL);
         describe(pages, *ret_page, 1, *ret_bytes);
         return TARN_OK;
     }

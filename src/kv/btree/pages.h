@@ -31,7 +31,7 @@
 #include "kv/btree/page.h"
 #include "kv/btree/space.h"
 
-typedef _Atomic(const uint8_t *) btree_place;
+typedef _Atomic(uint8_t *) btree_place;
 
 #define BTREE_CHUNK_SHIFT 10 // the first chunk of the table has 1024 places, each later one twice
 #define BTREE_CHUNKS      23

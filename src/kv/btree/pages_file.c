@@ -87,7 +87,7 @@ tarn_status btree_pages_load(btree_pages *pages, uint32_t page, const uint8_t **
         __builtin_mul_overflow((size_t)page, pages->page_bytes, &offset) || offset >= map->len) {
         return fail_page(pages, page, err, "the tree has no such page");
     }
-    const uint8_t *bytes = map->data + offset;
+    uint8_t *bytes = map->data + offset;
     TARN_TRY(btree_pages_check(pages, page, bytes, map->len - offset, err));
     // Two readers may do this at once, with the same bytes, perhaps in two maps. Release: pairs
     // with the acquire in btree_pages_read.

@@ -35,62 +35,64 @@ tarn_status btree_recheck(btree_engine *engine, tarn_status status, tarn_error *
 
 // ---- one ----
 
-static tarn_status find_and_visit(btree_engine *engine, const tarn_kv_family *family,
-                                  const tarn_kv_snapshot *snapshot, tarn_slice key,
-                                  tarn_kv_visitor *visit, void *context, bool *ret_found,
-                                  tarn_error *err) {
+static tarn_status find(btree_engine *engine, const tarn_kv_family *family,
+                        const tarn_kv_snapshot *snapshot, tarn_slice key, tarn_slice *ret_value,
+                        bool *ret_found, tarn_error *err) {
     btree_root root = btree_view_root(view_of(engine, snapshot), family);
-    btree_value value;
-    bool found = false;
+    btree_value value = {0};
     TARN_TRY(
-        btree_find(&engine->pages, &root, family->options.comparator, key, &value, &found, err));
-    if (found) {
-        tarn_slice bytes = value.bytes;
-        if (value.run_page != 0) {
-            TARN_TRY(btree_pages_read_run(&engine->pages, &value, &bytes, err));
-        }
-        TARN_TRY(visit(context, bytes, err));
-    }
-    *ret_found = found;
-    return TARN_OK;
+        btree_find(&engine->pages, &root, family->options.comparator, key, &value, ret_found, err));
+    return *ret_found ? btree_value_bytes(&engine->pages, &value, ret_value, err) : TARN_OK;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of the engines' interface
 tarn_status btree_get(kv_engine *base, const tarn_kv_family *family,
                       const tarn_kv_snapshot *snapshot, tarn_slice key, tarn_kv_visitor *visit,
                       void *context, bool *ret_found, tarn_error *err) {
     btree_engine *engine = btree_of(base);
     kv_guard guard = kv_epoch_enter(engine->epoch);
-    tarn_status status =
-        find_and_visit(engine, family, snapshot, key, visit, context, ret_found, err);
+    tarn_slice value = {NULL, 0};
+    bool found = false;
+    tarn_status status = find(engine, family, snapshot, key, &value, &found, err);
+    if (status == TARN_OK && found) status = visit(context, value, err);
     kv_epoch_leave(guard);
-    return engine->options->read_only ? btree_recheck(engine, status, err) : status;
+    if (engine->options->read_only) status = btree_recheck(engine, status, err);
+    if (status == TARN_OK) *ret_found = found;
+    return status;
 }
 
 // ---- many ----
 
 #define GROUP_KEYS 16
 
+// Where a group of keys is looked for.
+typedef struct lookup {
+    btree_pages *pages;
+    btree_root root;
+    const tarn_kv_comparator *comparator;
+    tarn_arena *arena; // for the values
+} lookup;
+
 // All keys of a group go down together, so that each waits for memory while others do.
-static tarn_status find_group(btree_engine *engine, const btree_root *root,
-                              const tarn_kv_comparator *comparator, const tarn_slice *keys,
-                              size_t count, btree_value *values, bool *found, tarn_error *err) {
+static tarn_status find_group(const lookup *l, const tarn_slice *keys, size_t count,
+                              btree_value *values, bool *found, tarn_error *err) {
     uint32_t at[GROUP_KEYS];
     const uint8_t *bytes = NULL;
     for (size_t i = 0; i < count; i++) {
-        at[i] = root->page;
+        at[i] = l->root.page;
         found[i] = false;
     }
-    if (root->page == 0) return TARN_OK;
-    for (uint32_t level = root->level; level > 0; level--) {
+    if (l->root.page == 0) return TARN_OK;
+    for (uint32_t level = l->root.level; level > 0; level--) {
         for (size_t i = 0; i < count; i++) {
-            TARN_TRY(btree_pages_read(&engine->pages, at[i], level, &bytes, err));
-            at[i] = btree_branch_child(bytes, btree_branch_search(bytes, comparator, keys[i]));
-            btree_pages_prefetch(&engine->pages, at[i]);
+            TARN_TRY(btree_pages_read(l->pages, at[i], level, &bytes, err));
+            at[i] = btree_branch_child(bytes, btree_branch_search(bytes, l->comparator, keys[i]));
+            btree_pages_prefetch(l->pages, at[i]);
         }
     }
     for (size_t i = 0; i < count; i++) {
-        TARN_TRY(btree_pages_read(&engine->pages, at[i], 0, &bytes, err));
-        size_t index = btree_leaf_search(bytes, comparator, keys[i], &found[i]);
+        TARN_TRY(btree_pages_read(l->pages, at[i], 0, &bytes, err));
+        size_t index = btree_leaf_search(bytes, l->comparator, keys[i], &found[i]);
         if (!found[i]) continue;
         values[i] = btree_leaf_value(bytes, index);
         __builtin_prefetch(values[i].bytes.data);
@@ -98,36 +100,35 @@ static tarn_status find_group(btree_engine *engine, const btree_root *root,
     return TARN_OK;
 }
 
-static tarn_status answer_group(btree_engine *engine, const btree_root *root,
-                                const tarn_kv_comparator *comparator, const tarn_slice *keys,
-                                size_t count, tarn_arena *arena, tarn_kv_answer *answers,
-                                tarn_error *err) {
+static tarn_status answer_group(const lookup *l, const tarn_slice *keys, size_t count,
+                                tarn_kv_answer *answers, tarn_error *err) {
     btree_value values[GROUP_KEYS];
     bool found[GROUP_KEYS];
-    TARN_TRY(find_group(engine, root, comparator, keys, count, values, found, err));
+    TARN_TRY(find_group(l, keys, count, values, found, err));
     for (size_t i = 0; i < count; i++) {
         answers[i] = (tarn_kv_answer){.found = found[i]};
         if (!found[i]) continue;
-        tarn_slice bytes;
-        TARN_TRY(btree_value_bytes(&engine->pages, &values[i], &bytes, err));
-        if (!tarn_arena_copy(arena, bytes, &answers[i].value)) {
+        tarn_slice bytes = {NULL, 0};
+        TARN_TRY(btree_value_bytes(l->pages, &values[i], &bytes, err));
+        if (!tarn_arena_copy(l->arena, bytes, &answers[i].value)) {
             return tarn_fail(err, TARN_NO_MEMORY, "no memory for a value of %zu bytes", bytes.len);
         }
     }
     return TARN_OK;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of the engines' interface
 tarn_status btree_multi_get(kv_engine *base, const tarn_kv_family *family,
                             const tarn_kv_snapshot *snapshot, const tarn_slice *keys, size_t count,
                             tarn_arena *arena, tarn_kv_answer *answers, tarn_error *err) {
     btree_engine *engine = btree_of(base);
     kv_guard guard = kv_epoch_enter(engine->epoch);
-    btree_root root = btree_view_root(view_of(engine, snapshot), family);
+    lookup l = {&engine->pages, btree_view_root(view_of(engine, snapshot), family),
+                family->options.comparator, arena};
     tarn_status status = TARN_OK;
     for (size_t i = 0; i < count && status == TARN_OK; i += GROUP_KEYS) {
         size_t group = count - i < GROUP_KEYS ? count - i : GROUP_KEYS;
-        status = answer_group(engine, &root, family->options.comparator, keys + i, group, arena,
-                              answers + i, err);
+        status = answer_group(&l, keys + i, group, answers + i, err);
     }
     kv_epoch_leave(guard);
     return engine->options->read_only ? btree_recheck(engine, status, err) : status;

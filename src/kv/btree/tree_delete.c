@@ -95,7 +95,7 @@ static tarn_status mend_path(const btree_writer *writer, btree_root *root, btree
 
 tarn_status btree_delete(const btree_writer *writer, btree_root *root, tarn_slice key,
                          tarn_error *err) {
-    btree_value value;
+    btree_value value = {0};
     bool found;
     // Nothing is copied for a key that is not there.
     TARN_TRY(btree_find(writer->pages, root, writer->comparator, key, &value, &found, err));

@@ -16,12 +16,13 @@ typedef struct slice_entry {
 typedef struct slice {
     slice_entry entries[SLICE_KEYS];
     size_t count;
-    tarn_slice next; // the key behind; empty: there is none
+    tarn_slice next;   // the key behind; empty: there is none
+    tarn_arena *arena; // of the keys
 } slice;
 
 static tarn_status collect_slice(btree_engine *engine, const tarn_kv_family *family,
-                                 btree_cursor *cursor, tarn_slice from, tarn_arena *arena,
-                                 slice *ret_slice, tarn_error *err) {
+                                 btree_cursor *cursor, tarn_slice from, slice *ret_slice,
+                                 tarn_error *err) {
     int64_t now_us = tarn_os_now_us(engine->os);
     ret_slice->count = 0;
     ret_slice->next = (tarn_slice){NULL, 0};
@@ -30,7 +31,7 @@ static tarn_status collect_slice(btree_engine *engine, const tarn_kv_family *fam
     while (status == TARN_OK && cursor->is_valid) {
         tarn_slice key;
         tarn_slice value;
-        if (!tarn_arena_copy(arena, cursor->key, &key)) {
+        if (!tarn_arena_copy(ret_slice->arena, cursor->key, &key)) {
             return tarn_fail(err, TARN_NO_MEMORY, "no memory for a slice of keys");
         }
         if (ret_slice->count == SLICE_KEYS || bytes > SLICE_BYTES) {
@@ -61,8 +62,8 @@ static tarn_status rewrite_slice(btree_engine *engine, const tarn_kv_family *fam
 
 // What the log says stays as it was, so nothing of this is logged.
 static tarn_status compact_slice(btree_engine *engine, const tarn_kv_family *family,
-                                 btree_cursor *cursor, tarn_slice from, tarn_slice end,
-                                 tarn_arena *arena, slice *s, tarn_error *err) {
+                                 btree_cursor *cursor, tarn_slice from, tarn_slice end, slice *s,
+                                 tarn_error *err) {
     if (engine->has_failed || btree_checkpoint_is_due(engine)) {
         TARN_TRY(btree_checkpoint(engine, err));
     }
@@ -70,7 +71,7 @@ static tarn_status compact_slice(btree_engine *engine, const tarn_kv_family *fam
     btree_cursor_init(cursor, &engine->pages, &engine->roots[part->slot].root,
                       family->options.comparator, from, end);
     btree_transaction_begin(engine);
-    tarn_status status = collect_slice(engine, family, cursor, from, arena, s, err);
+    tarn_status status = collect_slice(engine, family, cursor, from, s, err);
     if (status == TARN_OK) status = rewrite_slice(engine, family, from, end, s, err);
     if (status != TARN_OK) {
         btree_transaction_abort(engine);
@@ -84,16 +85,18 @@ tarn_status btree_compact(kv_engine *base, tarn_kv_family *family, tarn_slice be
                           tarn_error *err) {
     btree_engine *engine = btree_of(base);
     tarn_arena arenas[2]; // of a slice, and of the one before, whose last key is the next begin
-    for (size_t i = 0; i < 2; i++) tarn_arena_init(&arenas[i], engine->alloc, SIZE_MAX);
+    tarn_arena_init(&arenas[0], engine->alloc, SIZE_MAX);
+    tarn_arena_init(&arenas[1], engine->alloc, SIZE_MAX);
     slice *s = tarn_alloc_new(engine->alloc, slice, 1);
     btree_cursor *cursor = tarn_alloc_new(engine->alloc, btree_cursor, 1);
     tarn_status status = TARN_OK;
     if (s == NULL || cursor == NULL)
         status = tarn_fail(err, TARN_NO_MEMORY, "no memory to compact");
     for (size_t round = 0; status == TARN_OK; round++) {
-        tarn_arena_reset(&arenas[round % 2]);
+        s->arena = &arenas[round % 2];
+        tarn_arena_reset(s->arena);
         btree_lead(engine);
-        status = compact_slice(engine, family, cursor, begin, end, &arenas[round % 2], s, err);
+        status = compact_slice(engine, family, cursor, begin, end, s, err);
         btree_follow(engine);
         begin = s->next;
         if (begin.len == 0) break;

@@ -97,7 +97,7 @@ static tarn_status check_key(tarn_slice key, tarn_error *err) {
 // The value of a merge: the operand folded into what is there.
 static tarn_status fold(btree_engine *engine, const btree_family *part, const kv_change *change,
                         tarn_buffer *out, tarn_error *err) {
-    btree_value stored;
+    btree_value stored = {0};
     bool found;
     tarn_slice base = {NULL, 0};
     TARN_TRY(btree_find(&engine->pages, &engine->roots[part->slot].root,
