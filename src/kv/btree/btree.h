@@ -137,6 +137,8 @@ TARN_MUST_USE tarn_status btree_transaction_commit(btree_engine *engine, tarn_er
 
 // The leader's.
 TARN_MUST_USE tarn_status btree_checkpoint(btree_engine *engine, tarn_error *err);
+// Lets go the log before the last checkpoint; what is left of it is durable by then.
+TARN_MUST_USE tarn_status btree_release_log(btree_engine *engine, tarn_error *err);
 bool btree_checkpoint_is_due(const btree_engine *engine);
 // At close, after the last checkpoint: gives back the free end of the file.
 TARN_MUST_USE tarn_status btree_shrink(btree_engine *engine, tarn_error *err);

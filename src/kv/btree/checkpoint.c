@@ -221,6 +221,30 @@ static tarn_status write_out(btree_engine *engine, report *r, const btree_meta *
     return store_meta(engine, r->map, meta, err);
 }
 
+// Makes the newest segment durable, its header too: kv_log_sync sees to records alone.
+static tarn_status sync_newest_segment(btree_engine *engine, tarn_arena *arena, tarn_error *err) {
+    kv_log_segment_info *infos = NULL;
+    size_t count = 0;
+    tarn_slice path = {NULL, 0};
+    tarn_file *file = NULL;
+    TARN_TRY(kv_log_segments(engine->log, arena, &infos, &count, err));
+    if (count == 0) return TARN_OK;
+    TARN_TRY(kv_log_path(engine->log, infos[count - 1].number, arena, &path, err));
+    TARN_TRY(tarn_os_open(engine->os, path, TARN_OPEN_UPDATE, &file, err));
+    tarn_status status = tarn_file_sync(file, err);
+    tarn_status closed = tarn_file_close(file, status == TARN_OK ? err : NULL);
+    return status == TARN_OK ? closed : status;
+}
+
+tarn_status btree_release_log(btree_engine *engine, tarn_error *err) {
+    tarn_arena arena;
+    tarn_arena_init(&arena, engine->alloc, SIZE_MAX);
+    tarn_status status = sync_newest_segment(engine, &arena, err);
+    tarn_arena_reset(&arena);
+    TARN_TRY(status);
+    return kv_log_release(engine->log, engine->meta.sequence + 1, err);
+}
+
 tarn_status btree_checkpoint(btree_engine *engine, tarn_error *err) {
     if (engine->has_failed) {
         return tarn_fail(err, TARN_IO,
@@ -239,9 +263,7 @@ tarn_status btree_checkpoint(btree_engine *engine, tarn_error *err) {
     }
     finish(engine, &r, &meta);
     btree_reclaim(engine);
-    // The segment that is left must be there when those before it are not.
-    TARN_TRY(kv_log_sync(engine->log, err));
-    return kv_log_release(engine->log, meta.sequence + 1, err);
+    return btree_release_log(engine, err);
 }
 
 // ---- giving space back ----

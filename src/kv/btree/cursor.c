@@ -162,6 +162,7 @@ tarn_status btree_cursor_seek_last(btree_cursor *cursor, tarn_error *err) {
 
 tarn_status btree_cursor_next(btree_cursor *cursor, tarn_error *err) {
     tarn_assert(cursor->is_valid);
+    tarn_assert(cursor->leaf != NULL);
     if (cursor->index + 1 < cursor->end) {
         stand(cursor, cursor->index + 1);
         return TARN_OK;

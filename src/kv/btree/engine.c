@@ -255,8 +255,7 @@ static tarn_status open_log(btree_engine *engine, tarn_error *err) {
         engine->sequence = visible;
     }
     // What a crash kept the last checkpoint from letting go.
-    if (engine->options->read_only) return TARN_OK;
-    return kv_log_release(engine->log, engine->meta.sequence + 1, err);
+    return engine->options->read_only ? TARN_OK : btree_release_log(engine, err);
 }
 
 // All that is replayed is one transaction: a page is copied once.

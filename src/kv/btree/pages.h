@@ -142,13 +142,14 @@ TARN_MUST_USE static TARN_ALWAYS_INLINE tarn_status btree_pages_read(btree_pages
     btree_place *place = btree_pages_place(pages, page);
     // Acquire: pairs with the release when a place is set, so that the bytes are seen, too.
     const uint8_t *bytes = place == NULL ? NULL : atomic_load_explicit(place, memory_order_acquire);
-    if (__builtin_expect(bytes == NULL, false)) {
+    if (bytes == NULL) {
         TARN_TRY(btree_pages_load(pages, page, &bytes, err));
+        tarn_assert(bytes != NULL);
     }
     // Otherwise a damaged file could lead in circles.
     if (__builtin_expect(bytes[BTREE_AT_LEVEL] != level || bytes[BTREE_AT_KIND] > BTREE_LEAF,
                          false)) {
-        return btree_pages_fail_level(pages, page, err);
+        return tarn_not_ok(btree_pages_fail_level(pages, page, err));
     }
     *ret_bytes = bytes;
     return TARN_OK;

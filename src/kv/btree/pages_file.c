@@ -101,6 +101,7 @@ tarn_status btree_pages_read_first(btree_pages *pages, uint32_t page, btree_page
     btree_place *place = btree_pages_place(pages, page);
     const uint8_t *bytes = place == NULL ? NULL : atomic_load_explicit(place, memory_order_acquire);
     if (bytes == NULL) TARN_TRY(btree_pages_load(pages, page, &bytes, err));
+    tarn_assert(bytes != NULL);
     if (bytes[BTREE_AT_KIND] != (uint8_t)kind) {
         return fail_page(pages, page, err,
                          "it is of another kind than the page that points to it says");

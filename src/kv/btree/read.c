@@ -102,7 +102,7 @@ static tarn_status find_group(const lookup *l, const tarn_slice *keys, size_t co
 
 static tarn_status answer_group(const lookup *l, const tarn_slice *keys, size_t count,
                                 tarn_kv_answer *answers, tarn_error *err) {
-    btree_value values[GROUP_KEYS];
+    btree_value values[GROUP_KEYS] = {0};
     bool found[GROUP_KEYS];
     TARN_TRY(find_group(l, keys, count, values, found, err));
     for (size_t i = 0; i < count; i++) {

@@ -90,8 +90,7 @@ tarn_status btree_compact(kv_engine *base, tarn_kv_family *family, tarn_slice be
     slice *s = tarn_alloc_new(engine->alloc, slice, 1);
     btree_cursor *cursor = tarn_alloc_new(engine->alloc, btree_cursor, 1);
     tarn_status status = TARN_OK;
-    if (s == NULL || cursor == NULL)
-        status = tarn_fail(err, TARN_NO_MEMORY, "no memory to compact");
+    if (s == NULL || cursor == NULL) status = tarn_fail(err, TARN_NO_MEMORY, "no memory");
     for (size_t round = 0; status == TARN_OK; round++) {
         s->arena = &arenas[round % 2];
         tarn_arena_reset(s->arena);
