@@ -131,11 +131,14 @@ static void sweep(tarn_kv_engine engine, fault what) {
     uint64_t stride = 1 + test_random_below(TARN_TUNABLE(40, 6)); // all of them, over many runs
     uint64_t n = 1 + test_random_below(stride);
     reported_count = 0;
+    size_t met_count = 0;
     for (size_t i = 0; i < rounds; i++, n += stride) {
         test_random_state = random_state; // the same workload each time
         if (!fail_once(engine, limits, seed, what, n)) break;
+        met_count++;
     }
-    assert_true(reported_count > 0);
+    // An engine that reads little may come through before the first fault.
+    assert_true(reported_count > 0 || met_count == 0);
     test_random_state = random_state + n;
 }
 
