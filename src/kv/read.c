@@ -31,10 +31,12 @@ static tarn_status check_read(const tarn_kv *kv, const tarn_kv_read *read, tarn_
     return kv_family_find(kv, read->family, ret_family, err);
 }
 
-static tarn_status visit_family(tarn_kv *kv, const tarn_kv_family *family,
-                                const tarn_kv_snapshot *snapshot, tarn_slice key,
+// In what follows a tarn_kv_read has its family found.
+static tarn_status visit_family(tarn_kv *kv, const tarn_kv_read *read, tarn_slice key,
                                 tarn_kv_visitor *visit, void *context, bool *ret_found,
                                 tarn_error *err) {
+    const tarn_kv_family *family = read->family;
+    const tarn_kv_snapshot *snapshot = read->snapshot;
     if (family->options.ttl_ms <= 0) {
         return kv->ops->get(kv->engine, family, snapshot, key, visit, context, ret_found, err);
     }
@@ -53,7 +55,8 @@ tarn_status tarn_kv_visit(tarn_kv *kv, const tarn_kv_read *read, tarn_slice key,
     tarn_kv_family *family = NULL;
     TARN_TRY(check_read(kv, read, key, &family, err));
     bool found = false;
-    TARN_TRY(visit_family(kv, family, read->snapshot, key, visit, context, &found, err));
+    tarn_kv_read exact = {.family = family, .snapshot = read->snapshot};
+    TARN_TRY(visit_family(kv, &exact, key, visit, context, &found, err));
     kv_counters *counters = kv_counters_of_thread(kv);
     kv_count(&counters->gets, 1);
     if (found) kv_count(&counters->hits, 1);
@@ -64,8 +67,9 @@ tarn_status tarn_kv_visit(tarn_kv *kv, const tarn_kv_read *read, tarn_slice key,
 static tarn_status copy_to_buffer(void *context, tarn_slice value, tarn_error *err) {
     tarn_buffer *buffer = context;
     bool fits = value.len <= buffer->capacity_bytes || tarn_buffer_reserve(buffer, value.len);
-    if (!fits)
+    if (!fits) {
         return tarn_fail(err, TARN_NO_MEMORY, "no memory for a value of %zu bytes", value.len);
+    }
     if (value.len > 0) memcpy(buffer->data, value.data, value.len);
     buffer->len = value.len;
     return TARN_OK;
@@ -91,26 +95,26 @@ static tarn_status copy_to_arena(void *context, tarn_slice value, tarn_error *er
     return TARN_OK;
 }
 
-static tarn_status get_each(tarn_kv *kv, const tarn_kv_family *family,
-                            const tarn_kv_snapshot *snapshot, const tarn_slice *keys, size_t count,
-                            tarn_arena *arena, tarn_kv_answer *answers, tarn_error *err) {
+static tarn_status get_each(tarn_kv *kv, const tarn_kv_read *read, const tarn_slice *keys,
+                            size_t count, tarn_arena *arena, tarn_kv_answer *answers,
+                            tarn_error *err) {
     for (size_t i = 0; i < count; i++) {
         arena_visit v = {.arena = arena};
         bool found = false;
-        TARN_TRY(visit_family(kv, family, snapshot, keys[i], copy_to_arena, &v, &found, err));
+        TARN_TRY(visit_family(kv, read, keys[i], copy_to_arena, &v, &found, err));
         answers[i] = (tarn_kv_answer){.found = found, .value = v.value};
     }
     return TARN_OK;
 }
 
-static tarn_status get_each_at_once(tarn_kv *kv, const tarn_kv_family *family,
-                                    const tarn_kv_snapshot *snapshot, const tarn_slice *keys,
+static tarn_status get_each_at_once(tarn_kv *kv, const tarn_kv_read *read, const tarn_slice *keys,
                                     size_t count, tarn_arena *arena, tarn_kv_answer *answers,
                                     tarn_error *err) {
-    if (snapshot != NULL) return get_each(kv, family, snapshot, keys, count, arena, answers, err);
+    if (read->snapshot != NULL) return get_each(kv, read, keys, count, arena, answers, err);
     tarn_kv_snapshot *now = NULL;
     TARN_TRY(tarn_kv_snapshot_new(kv, &now, err));
-    tarn_status status = get_each(kv, family, now, keys, count, arena, answers, err);
+    tarn_kv_read frozen = {.family = read->family, .snapshot = now};
+    tarn_status status = get_each(kv, &frozen, keys, count, arena, answers, err);
     tarn_kv_snapshot_free(now);
     return status;
 }
@@ -136,7 +140,8 @@ tarn_status tarn_kv_multi_get(tarn_kv *kv, const tarn_kv_read *read, const tarn_
     TARN_TRY(kv_family_find(kv, read->family, &family, err));
     for (size_t i = 0; i < count; i++) TARN_TRY(check_read(kv, read, keys[i], &family, err));
     if (kv->ops->multi_get == NULL) {
-        TARN_TRY(get_each_at_once(kv, family, read->snapshot, keys, count, arena, answers, err));
+        tarn_kv_read exact = {.family = family, .snapshot = read->snapshot};
+        TARN_TRY(get_each_at_once(kv, &exact, keys, count, arena, answers, err));
     } else {
         TARN_TRY(kv->ops->multi_get(kv->engine, family, read->snapshot, keys, count, arena, answers,
                                     err));

@@ -109,6 +109,7 @@ static size_t count_expired(const tarn_kv_family *family, const tarn_slice **bas
     return expired_count;
 }
 
+// NOLINTNEXTLINE(readability-function-size): what is folded, and into what
 static tarn_status fold_stamped(const tarn_kv_family *family, tarn_slice key,
                                 const tarn_slice *base, const tarn_slice *operands,
                                 size_t operand_count, int64_t now_us, tarn_buffer *out,
@@ -145,6 +146,7 @@ static tarn_status fold_stamped(const tarn_kv_family *family, tarn_slice key,
     return status;
 }
 
+// NOLINTNEXTLINE(readability-function-size): what is folded, and into what
 tarn_status kv_fold(const tarn_kv_family *family, tarn_slice key, const tarn_slice *base,
                     const tarn_slice *operands, size_t operand_count, int64_t now_us,
                     tarn_buffer *out, tarn_error *err) {

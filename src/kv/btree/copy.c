@@ -59,6 +59,7 @@ static tarn_status copy_page(copier *c, uint32_t page, uint32_t level, uint32_t 
     size_t page_bytes = c->engine->pages.page_bytes;
     const uint8_t *bytes = NULL;
     TARN_TRY(btree_pages_read(&c->engine->pages, page, level, &bytes, err));
+    tarn_assert(bytes != NULL);
     uint8_t *own = c->levels + page_bytes * level;
     memcpy(own, bytes, page_bytes);
     if (level == 0) TARN_TRY(copy_values(c, own, err));

@@ -45,6 +45,7 @@ static tarn_status descend(btree_cursor *cursor, uint32_t page, uint32_t level, 
     const uint8_t *bytes = NULL;
     for (; level > 0; level--) {
         TARN_TRY(btree_pages_read(cursor->pages, page, level, &bytes, err));
+        tarn_assert(bytes != NULL);
         size_t index = 0;
         if (way == WAY_LAST) index = btree_page_count(bytes) - 1u;
         if (way == WAY_KEY) index = btree_branch_search(bytes, cursor->comparator, key);
@@ -52,6 +53,7 @@ static tarn_status descend(btree_cursor *cursor, uint32_t page, uint32_t level, 
         page = btree_branch_child(bytes, index);
     }
     TARN_TRY(btree_pages_read(cursor->pages, page, 0, &bytes, err));
+    tarn_assert(bytes != NULL);
     enter_leaf(cursor, bytes);
     return TARN_OK;
 }

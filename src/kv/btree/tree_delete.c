@@ -49,6 +49,7 @@ static tarn_status lower_root(const btree_writer *writer, btree_root *root, tarn
     while (root->page != 0) {
         const uint8_t *bytes = NULL;
         TARN_TRY(btree_pages_read(writer->pages, root->page, root->level, &bytes, err));
+        tarn_assert(bytes != NULL);
         size_t count = btree_page_count(bytes);
         if (count > 1 || (count == 1 && root->level == 0)) return TARN_OK;
         uint32_t page = root->page;
@@ -128,6 +129,7 @@ static tarn_status free_subtree(const btree_writer *writer, btree_root *root, ui
                                 uint32_t level, tarn_error *err) {
     const uint8_t *bytes = NULL;
     TARN_TRY(btree_pages_read(writer->pages, page, level, &bytes, err));
+    tarn_assert(bytes != NULL);
     size_t count = btree_page_count(bytes);
     if (level == 0) TARN_TRY(free_values(writer, root, bytes, 0, count, err));
     for (size_t i = 0; level > 0 && i < count; i++) {

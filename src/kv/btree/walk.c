@@ -97,6 +97,7 @@ static tarn_status walk_page(walker *w, uint32_t page, uint32_t level, tarn_slic
                              tarn_slice upper, tarn_error *err) {
     const uint8_t *bytes = NULL;
     TARN_TRY(btree_pages_read(w->pages, page, level, &bytes, err));
+    tarn_assert(bytes != NULL);
     TARN_TRY(mark(w, page, 1, err));
     TARN_TRY(reread(w, page, err));
     w->counted.page_count++;

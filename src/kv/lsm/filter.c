@@ -2,7 +2,8 @@
 
 size_t lsm_filter_bytes(uint64_t count, uint32_t bits_per_key) {
     uint64_t bits = count * bits_per_key;
-    uint64_t lines = (bits + 8 * LSM_FILTER_LINE_BYTES - 1) / (8 * LSM_FILTER_LINE_BYTES);
+    const uint64_t line_bits = 8 * (uint64_t)LSM_FILTER_LINE_BYTES;
+    uint64_t lines = (bits + line_bits - 1) / line_bits;
     return (size_t)(lines == 0 ? 1 : lines) * LSM_FILTER_LINE_BYTES;
 }
 

@@ -164,9 +164,7 @@ static tarn_status apply(const lsm_change *c, uint64_t *ret_needed, tarn_error *
     }
     const lsm_view *now = atomic_load_explicit(&family->view, memory_order_relaxed);
     lsm_version *version = NULL;
-    tarn_status status =
-        lsm_version_change(now->version, family->order, c->dropped, c->dropped_count, c->added,
-                           c->added_count, c->level, &version, err);
+    tarn_status status = lsm_version_change(now->version, c, &version, err);
     // Tables of a level that overlap would show deleted entries: never let that reach the manifest.
     if (status == TARN_OK) tarn_assert(lsm_version_check(version, family->order, NULL) == TARN_OK);
     *ret_needed = needed_log(engine, family, c->flushed);

@@ -153,8 +153,9 @@ static tarn_status load_files(lsm *engine, const lsm_edit *state, tarn_error *er
                                item->id, file->map.len, item->bytes);
         }
         if (status == TARN_OK) {
-            status = lsm_version_change(now->version, family->order, NULL, 0, &file, 1, item->level,
-                                        &version, err);
+            const lsm_change change = {
+                .family = family, .added = &file, .added_count = 1, .level = item->level};
+            status = lsm_version_change(now->version, &change, &version, err);
         }
         if (status == TARN_OK) {
             status = lsm_view_new(engine->alloc, version, now->memtables, now->memtable_count,

@@ -70,12 +70,10 @@ typedef struct lsm_version {
 TARN_MUST_USE tarn_status lsm_version_new(const tarn_alloc *alloc, lsm_version **ret_version,
                                           tarn_error *err);
 void lsm_version_unref(lsm_version *version); // accepts NULL
-// A version without `dropped` and with `added` in `level`, in its order.
-TARN_MUST_USE tarn_status lsm_version_change(const lsm_version *old, lsm_order order,
-                                             lsm_file *const *dropped, size_t dropped_count,
-                                             lsm_file *const *added, size_t added_count,
-                                             size_t level, lsm_version **ret_version,
-                                             tarn_error *err);
+// A version without what the change drops and with what it adds, in the order of its level.
+typedef struct lsm_change lsm_change;
+TARN_MUST_USE tarn_status lsm_version_change(const lsm_version *old, const lsm_change *change,
+                                             lsm_version **ret_version, tarn_error *err);
 // The file of a level >= 1 that may hold the key: the first that is not before it. `count`: none.
 size_t lsm_level_find(const lsm_level *level, lsm_order order, tarn_slice key);
 uint64_t lsm_level_bytes(const lsm_level *level);
@@ -327,7 +325,7 @@ TARN_MUST_USE tarn_status lsm_compact_range(lsm_family *family, tarn_slice begin
                                             tarn_error *err);
 double lsm_level_score(const lsm_family *family, const lsm_version *version, size_t level);
 // An edit of one family. `added` == `dropped`: the tables move to `level`.
-typedef struct lsm_change {
+struct lsm_change {
     lsm_family *family;
     lsm_file *const *dropped;
     const size_t *dropped_levels;
@@ -336,7 +334,7 @@ typedef struct lsm_change {
     size_t added_count;
     size_t level;          // of what is added
     lsm_memtable *flushed; // is in `added` now; NULL: none
-} lsm_change;
+};
 // Makes the edit durable and shows its outcome.
 TARN_MUST_USE tarn_status lsm_apply(const lsm_change *change, tarn_error *err);
 // The state of all families, as the manifest has to say it. Under edit_lock.

@@ -38,13 +38,13 @@ static bool goes_before(const lsm_file *a, const lsm_file *b, lsm_order order, s
     return lsm_compare_bounds(order, a->summary->smallest, b->summary->smallest) < 0;
 }
 
-// Files of the old level that stay, and the added ones, in order.
-static bool fill_level(lsm_version *version, size_t level, const lsm_level *old, lsm_order order,
-                       lsm_file *const *dropped, size_t dropped_count, lsm_file *const *added,
-                       size_t added_count) {
+// Files of the old level that stay, and those that the change adds to it, in order.
+static bool fill_level(lsm_version *version, size_t level, const lsm_level *old,
+                       const lsm_change *change) {
+    size_t added_count = change->level == level ? change->added_count : 0;
     size_t kept = 0;
     for (size_t i = 0; i < old->count; i++) {
-        kept += !contains(dropped, dropped_count, old->files[i]);
+        kept += !contains(change->dropped, change->dropped_count, old->files[i]);
     }
     lsm_level *filled = &version->levels[level];
     size_t count = kept + added_count;
@@ -52,29 +52,29 @@ static bool fill_level(lsm_version *version, size_t level, const lsm_level *old,
     filled->files = tarn_alloc_new(version->alloc, lsm_file *, count);
     if (filled->files == NULL) return false;
     for (size_t i = 0; i < old->count; i++) {
-        if (contains(dropped, dropped_count, old->files[i])) continue;
+        if (contains(change->dropped, change->dropped_count, old->files[i])) continue;
         filled->files[filled->count++] = old->files[i];
     }
     for (size_t i = 0; i < added_count; i++) {
+        lsm_file *added = change->added[i];
         size_t at = filled->count++;
-        for (; at > 0 && goes_before(added[i], filled->files[at - 1], order, level); at--) {
+        while (at > 0 && goes_before(added, filled->files[at - 1], change->family->order, level)) {
             filled->files[at] = filled->files[at - 1];
+            at--;
         }
-        filled->files[at] = added[i];
+        filled->files[at] = added;
     }
     tarn_assert(filled->count == count);
     for (size_t i = 0; i < count; i++) lsm_file_ref(filled->files[i]);
     return true;
 }
 
-tarn_status lsm_version_change(const lsm_version *old, lsm_order order, lsm_file *const *dropped,
-                               size_t dropped_count, lsm_file *const *added, size_t added_count,
-                               size_t level, lsm_version **ret_version, tarn_error *err) {
+tarn_status lsm_version_change(const lsm_version *old, const lsm_change *change,
+                               lsm_version **ret_version, tarn_error *err) {
     lsm_version *version = NULL;
     TARN_TRY(lsm_version_new(old->alloc, &version, err));
     for (size_t i = 0; i < LSM_LEVELS; i++) {
-        if (!fill_level(version, i, &old->levels[i], order, dropped, dropped_count, added,
-                        i == level ? added_count : 0)) {
+        if (!fill_level(version, i, &old->levels[i], change)) {
             lsm_version_unref(version);
             return tarn_fail(err, TARN_NO_MEMORY, "no memory for a list of tables");
         }

@@ -182,6 +182,7 @@ static tarn_status sync_log(kv_engine *base, tarn_error *err) {
 
 // ---- reading ----
 
+// NOLINTNEXTLINE(readability-function-size): the parameters are those of kv_engine_ops
 static tarn_status get(kv_engine *base, const tarn_kv_family *family,
                        const tarn_kv_snapshot *snapshot, tarn_slice key, tarn_kv_visitor *visit,
                        void *context, bool *ret_found, tarn_error *err) {
@@ -197,6 +198,7 @@ static tarn_status get(kv_engine *base, const tarn_kv_family *family,
     return status;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters are those of kv_engine_ops
 static tarn_status multi_get(kv_engine *base, const tarn_kv_family *family,
                              const tarn_kv_snapshot *snapshot, const tarn_slice *keys, size_t count,
                              tarn_arena *arena, tarn_kv_answer *answers, tarn_error *err) {

@@ -295,6 +295,7 @@ static tarn_status read_blocks(block_reader *reader, mem_snapshot_visitor *visit
     return TARN_OK;
 }
 
+// NOLINTNEXTLINE(readability-function-size): what is read, by whom, and what is told of it
 tarn_status mem_snapshot_read(tarn_os *os, const tarn_alloc *alloc, tarn_slice path,
                               mem_snapshot_visitor *visit, void *context,
                               uint64_t *ret_next_sequence, uint64_t *ret_bytes, tarn_error *err) {
