@@ -81,7 +81,9 @@ static tarn_status add_state_run(btree_engine *engine, tarn_slice body, btree_me
     memcpy(run + BTREE_HEADER_BYTES, body.data, body.len);
     memset(run + bytes, 0, count * pages->page_bytes - bytes);
     if (engine->meta.state_page == 0) return TARN_OK;
-    return btree_pages_free(pages, engine->meta.state_page, engine->meta.state_pages, 0, err);
+    // It waits until this checkpoint is durable, but for no reader: only an open reads it.
+    uint64_t made = pages->version - 1;
+    return btree_pages_free(pages, engine->meta.state_page, engine->meta.state_pages, made, err);
 }
 
 static tarn_status make_room(btree_engine *engine, tarn_error *err) {

@@ -305,7 +305,9 @@ static bool is_file_due(const hashlog *h) {
 static tarn_status do_upkeep(hashlog *h, bool is_forced, tarn_error *err) {
     if (is_forced) TARN_TRY(kv_log_roll(h->log, err));
     // Each merge may make the merged parts of other segments dead; a bound keeps it finite.
+    kv_guard guard = kv_epoch_enter(h->epoch);
     size_t limit = atomic_load_explicit(&h->segments, memory_order_acquire)->count;
+    kv_epoch_leave(guard);
     for (size_t i = 0; i < limit; i++) {
         hashlog_segment *segment = choose_segment(h, is_forced ? 1 : DEAD_PERCENT);
         if (segment == NULL) break;

@@ -29,7 +29,7 @@ static uint64_t next_random(worker *w) {
 }
 
 static void note(worker *w, const char *what) {
-    if (w->failure[0] == 0) (void)snprintf(w->failure, sizeof w->failure, "%s", what);
+    if (w->failure[0] == 0) (void)snprintf(w->failure, sizeof w->failure, "%.199s", what);
 }
 
 static tarn_slice key_of(char side, size_t writer, size_t pair, char text[32]) {
