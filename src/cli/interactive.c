@@ -288,6 +288,8 @@ static void read_and_run(interactive *shell) {
     while (!shell->input.has_quit && !shell->shell->output_failed) {
         atomic_store_explicit(shell->interrupted, false, memory_order_relaxed);
         int len = 0;
+        // libedit would show the prompt first: an end of input typed in between comes as a zero.
+        el_set(shell->edit, EL_PREP_TERM, 1);
         const char *text = el_gets(shell->edit, &len);
         if (text != NULL && len > 0) {
             // Copied: completing and running may make libedit use its line again.
