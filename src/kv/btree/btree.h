@@ -4,7 +4,7 @@
 // (once for all batches of a group), and publishes a view, which is the roots of all families at
 // one version. Readers take the newest view and follow it without a lock. A checkpoint writes the
 // pages of a version to places of the file that the checkpoint before does not use, syncs, writes a
-// meta page, syncs, and lets go the log up to there. docs/decisions/0010-btree-commits-by-log.md
+// meta page, syncs, and lets go the log up to there. docs/decisions/0008-btree-commits-by-log.md
 //
 // Life of a write: queue (write.c) -> leader: apply, log record, publish -> each writer waits for
 //                  the sync that it asked for.
