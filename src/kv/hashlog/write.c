@@ -177,10 +177,12 @@ static hashlog_entry next_entry(tarn_slice *rest) {
     kv_change change = {0};
     tarn_status status = kv_change_next(rest, &change, NULL); // was checked by measure
     tarn_assert(status == TARN_OK);
-    return (hashlog_entry){.is_delete = change.kind == KV_DELETE,
+    bool is_delete = change.kind == KV_DELETE;
+    if (is_delete) change.value = (tarn_slice){NULL, 0};
+    return (hashlog_entry){.is_delete = is_delete,
                            .family_id = change.family_id,
                            .key = change.key,
-                           .value = change.kind == KV_DELETE ? (tarn_slice){0} : change.value};
+                           .value = change.value};
 }
 
 // How many bytes the records take; makes room in the directory, so that nothing fails later.

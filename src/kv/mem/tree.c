@@ -590,8 +590,10 @@ static tarn_status check_below(const mem_tree *tree, mem_node *node, const tarn_
     }
     // As deep as the tree, which is at most MEM_HEIGHT_MAX.
     for (uint32_t i = 0; i <= node->count; i++) {
-        tarn_slice from = i == 0 ? (tarn_slice){0} : key_at(node, i - 1);
-        tarn_slice to = i == node->count ? (tarn_slice){0} : key_at(node, i);
+        tarn_slice from = {NULL, 0};
+        if (i > 0) from = key_at(node, i - 1);
+        tarn_slice to = {NULL, 0};
+        if (i < node->count) to = key_at(node, i);
         TARN_TRY(check_below(tree, child_at(as_inner(node), i), i == 0 ? low : &from,
                              i == node->count ? high : &to, record_count, err));
     }
