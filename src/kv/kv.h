@@ -308,7 +308,9 @@ typedef struct tarn_kv_level {
 
 // Counters since open, and sizes now. What an engine does not have is 0.
 typedef struct tarn_kv_statistics {
-    uint64_t key_count; // live keys; exact for hash log, B+tree and memory, an estimate for the LSM
+    // Live keys: exact for B+tree and memory, an estimate for the LSM. The hash log may count what
+    // dropped families had until their segments are merged.
+    uint64_t key_count;
     uint64_t gets, hits;
     uint64_t writes, batches; // changes, and how many batches they came in
     uint64_t written_bytes;   // keys and values of the writes

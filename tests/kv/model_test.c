@@ -257,7 +257,10 @@ static void check_stats(run *r) {
             keys += r->state.values[f][k].count > 0 ? 1 : 0;
         }
     }
-    if (tarn_kv_engine_of(r->store.kv) != TARN_KV_LSM) assert_int_equal(stats.key_count, keys);
+    tarn_kv_engine engine = tarn_kv_engine_of(r->store.kv);
+    // The hash log may still count what dropped families had.
+    if (engine == TARN_KV_HASHLOG) assert_true(stats.key_count >= keys);
+    if (engine == TARN_KV_BTREE || engine == TARN_KV_MEM) assert_int_equal(stats.key_count, keys);
 }
 
 static void step(run *r) {
