@@ -297,7 +297,11 @@ static bool touches_marked(const sim_change *change) {
 // through a rename between two directories those that touched the other one before. Hence newest
 // first.
 static void choose_changes(sim_disk *disk, sim_node *directory) {
-    for (sim_node *node = disk->nodes; node != NULL; node = node->next) node->is_marked = false;
+    // Of all there ever was, only what the changes name is looked at: most nodes are long removed.
+    for (const sim_change *change = disk->oldest; change != NULL; change = change->newer) {
+        if (change->from_directory != NULL) change->from_directory->is_marked = false;
+        if (change->to_directory != NULL) change->to_directory->is_marked = false;
+    }
     directory->is_marked = true;
     for (sim_change *change = disk->newest; change != NULL; change = change->older) {
         change->is_chosen = touches_marked(change);
