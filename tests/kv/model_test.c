@@ -290,7 +290,7 @@ static void step(run *r) {
 
 static void run_engine(tarn_kv_engine engine) {
     model_limits limits = model_find_limits(engine);
-    size_t rounds = model_rounds(TARN_TUNABLE(2, 6));
+    size_t rounds = model_rounds(2);
     for (size_t round = 0; round < rounds; round++) {
         model_init_keys();
         model_filler_max = test_random_below(3) == 0 ? 3000 : 100;
