@@ -145,6 +145,9 @@ TARN_MUST_USE tarn_status btree_shrink(btree_engine *engine, tarn_error *err);
 
 // ---- reading (read.c) ----
 
+// Makes what a file holds durable, whoever wrote it.
+TARN_MUST_USE tarn_status btree_sync_file(const btree_engine *engine, tarn_slice path,
+                                          tarn_error *err);
 TARN_MUST_USE tarn_status btree_get(kv_engine *engine, const tarn_kv_family *family,
                                     const tarn_kv_snapshot *snapshot, tarn_slice key,
                                     tarn_kv_visitor *visit, void *context, bool *ret_found,

@@ -228,14 +228,10 @@ static tarn_status sync_newest_segment(btree_engine *engine, tarn_arena *arena, 
     kv_log_segment_info *infos = NULL;
     size_t count = 0;
     tarn_slice path = {NULL, 0};
-    tarn_file *file = NULL;
     TARN_TRY(kv_log_segments(engine->log, arena, &infos, &count, err));
     if (count == 0) return TARN_OK;
     TARN_TRY(kv_log_path(engine->log, infos[count - 1].number, arena, &path, err));
-    TARN_TRY(tarn_os_open(engine->os, path, TARN_OPEN_UPDATE, &file, err));
-    tarn_status status = tarn_file_sync(file, err);
-    tarn_status closed = tarn_file_close(file, status == TARN_OK ? err : NULL);
-    return status == TARN_OK ? closed : status;
+    return btree_sync_file(engine, path, err);
 }
 
 tarn_status btree_release_log(btree_engine *engine, tarn_error *err) {

@@ -153,11 +153,9 @@ static tarn_status load_state(btree_engine *engine, tarn_arena *arena, tarn_erro
     return status;
 }
 
-// A process that was killed may have left a meta page that a power loss could still take away, and
-// with it the pages it names: what is seen is made durable before anything is reused because of it.
-static tarn_status settle_file(const btree_engine *engine, tarn_error *err) {
+tarn_status btree_sync_file(const btree_engine *engine, tarn_slice path, tarn_error *err) {
     tarn_file *file = NULL;
-    TARN_TRY(tarn_os_open(engine->os, engine->path, TARN_OPEN_UPDATE, &file, err));
+    TARN_TRY(tarn_os_open(engine->os, path, TARN_OPEN_UPDATE, &file, err));
     tarn_status status = tarn_file_sync(file, err);
     tarn_status closed = tarn_file_close(file, status == TARN_OK ? err : NULL);
     return status == TARN_OK ? closed : status;
@@ -177,7 +175,9 @@ static tarn_status open_file(btree_engine *engine, tarn_error *err) {
         return tarn_fail(err, TARN_CORRUPT, "'" TARN_SLICE_FMT "' has %llu bytes: it was cut",
                          TARN_SLICE_ARG(engine->path), (unsigned long long)info.size_bytes);
     }
-    if (!engine->options->read_only) TARN_TRY(settle_file(engine, err));
+    // A process that was killed may have left a meta page that a power loss could still take away,
+    // and with it the pages it names: what is seen is made durable before anything is reused.
+    if (!engine->options->read_only) TARN_TRY(btree_sync_file(engine, engine->path, err));
     TARN_TRY(btree_pages_map(&engine->pages, engine->os, (uint32_t)pages,
                              engine->options->read_only, err));
     const tarn_map *map = btree_pages_newest(&engine->pages);
